@@ -1,0 +1,159 @@
+//! The typed plan: what the compiler hands to whatever runs a component.
+//!
+//! One [`Plan`] describes one component (a Joiner, Channel or Processor) completely: where its messages come
+//! from, what is done with them, where the results go, and what each edge guarantees. It is serialised as JSON,
+//! carries a version, and holds no Kubernetes types, so a runner needs neither a client nor the resources.
+//! Expressions travel as source text; the runner compiles them again with the same engine.
+
+mod edge;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use edge::{Edge, Guarantee};
+
+/// Version of the plan's format. A runner refuses a plan of another version.
+pub const VERSION: u32 = 1;
+
+/// Everything that one component needs to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// Always [`VERSION`].
+    pub version: u32,
+    /// The resource that this plan was compiled from.
+    pub component: ComponentRef,
+    /// Connections by ClusterStream name: all that inputs, outputs, dead letters and `publishes` use.
+    pub cluster_streams: BTreeMap<String, ClusterStream>,
+    /// The component's inputs, in the order of `stream.from` (for a Processor: by Stream name).
+    pub inputs: Vec<Input>,
+    /// What the component does with its inputs.
+    pub role: Role,
+    /// Where results go. Every output receives every result.
+    pub outputs: Vec<Output>,
+    /// ClusterStreams that the component's own container may publish to.
+    pub publishes: Vec<String>,
+    /// Upper bound, in bytes, of what the component holds in memory.
+    pub memory_budget: u64,
+}
+
+/// Identifies a component, across restarts and in row ids.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ComponentRef {
+    /// `Joiner`, `Channel` or `Processor`.
+    pub kind: String,
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Name of the resource; also the consumer group on brokers.
+    pub name: String,
+    /// The resource's uid, or `namespace/kind/name` where no API server gave one. Part of every row id.
+    pub uid: String,
+}
+
+/// A broker connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClusterStream {
+    /// The wire protocol.
+    pub protocol: Protocol,
+    /// Settings by the names of Dapr's pub/sub components.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Protocols that a ClusterStream can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Redis Streams.
+    Redis,
+    /// RabbitMQ, AMQP 0-9-1.
+    RabbitMq,
+    /// MQTT 5, or 3.1.1 where the broker has no 5.
+    Mqtt,
+}
+
+/// A topic on a ClusterStream.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Topic {
+    /// Name of the ClusterStream, a key of [`Plan::cluster_streams`].
+    pub cluster_stream: String,
+    /// Name of the topic on that broker.
+    pub topic: String,
+}
+
+/// One input of a component.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Input {
+    /// The variable that expressions know it by.
+    pub variable: String,
+    /// Name of the Stream resource.
+    pub stream: String,
+    /// What is subscribed to.
+    pub source: Topic,
+    /// Where messages that can't be used go.
+    pub dead_letter: Topic,
+    /// Deliveries of one message before it is dead-lettered; 0 means no limit.
+    pub max_deliveries: u32,
+    /// For a Processor: the HTTP route that this input's messages are posted to, without its leading slash.
+    pub route: Option<String>,
+}
+
+/// What a component does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields, tag = "kind")]
+pub enum Role {
+    /// Joins two or more inputs over a window.
+    Join {
+        /// Length of the tumbling window, in milliseconds; bounds are aligned to the epoch.
+        window_ms: u64,
+        /// The join condition and filter, CEL.
+        r#where: Option<String>,
+        /// The output row, CEL.
+        select: Option<String>,
+        /// One array a window, or one message a row.
+        emit: Emit,
+    },
+    /// Filters and maps one input, message by message.
+    Map {
+        /// The filter, CEL.
+        r#where: Option<String>,
+        /// The output, CEL.
+        select: Option<String>,
+    },
+    /// Hands messages to the component's own container, as they are.
+    Relay {
+        /// Messages in flight per input.
+        concurrency: u32,
+    },
+}
+
+/// How a window's rows leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Emit {
+    /// One JSON array a window.
+    #[default]
+    Batch,
+    /// One message a row.
+    Each,
+}
+
+/// A recipient of results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields, tag = "kind")]
+pub enum Output {
+    /// `POST http://component.namespace:port/route`.
+    Component {
+        /// Name of the component.
+        component: String,
+        /// Route, without its leading slash.
+        route: String,
+        /// The component's `servicePort`.
+        port: u16,
+    },
+    /// Publish to a topic.
+    Stream(Topic),
+}
