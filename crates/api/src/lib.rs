@@ -1,1 +1,47 @@
-//! placeholder
+//! The resources that users write: `ClusterStream`, `Stream`, `Channel`, `Joiner` and `Processor`, group
+//! `streaming.vivien.io/v1alpha1`, one kind a file.
+//!
+//! This is where a pipeline starts, before any message moves: a manifest is checked against the schemas that
+//! [`definitions`] gives (by an API server, or by the compiler on a laptop), then read into these types. Nothing
+//! here does I/O or knows a client.
+
+// Doc comments on fields become what `kubectl explain` prints, where backticks around every kind would be noise.
+#![allow(clippy::doc_markdown)]
+// Every printer column names its type and path, which is no duplicate.
+#![allow(clippy::duplicated_attributes)]
+
+mod channel;
+mod cluster_stream;
+mod duration;
+mod embed;
+mod joiner;
+mod processor;
+mod schema;
+mod status;
+mod stream;
+mod target;
+mod text;
+mod windowing;
+mod workload;
+
+pub use channel::{Channel, ChannelMode, ChannelSpec, ChannelStream};
+pub use cluster_stream::{
+    ClusterStream, ClusterStreamSpec, KeySelector, Properties, PropertyFrom, Protocol, Tls,
+};
+pub use duration::{DurationError, parse_micros};
+pub use joiner::{JoinType, Joiner, JoinerSpec, JoinerStream};
+pub use processor::{Processor, ProcessorSpec};
+pub use schema::definitions;
+pub use status::Status;
+pub use stream::{Format, Stream, StreamSpec};
+pub use target::Target;
+pub use text::{ComponentRef, Duration, Expression, InputRef, ResourceName, Route, StreamRef, TopicName};
+pub use windowing::{Emit, Windowing};
+pub use workload::{ContainerTemplate, PodTemplate, Workload};
+
+/// API group of every kind.
+pub const GROUP: &str = "streaming.vivien.io";
+/// The one version that there is.
+pub const VERSION: &str = "v1alpha1";
+/// Every kind, in the order in which a message meets them.
+pub const KINDS: [&str; 5] = ["ClusterStream", "Stream", "Channel", "Joiner", "Processor"];

@@ -1,0 +1,119 @@
+//! Strings with a form of their own: each knows its limits and its pattern once, for every field that holds one.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident $schema:tt) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text! {
+    /// A duration as Go writes it: `20s`, `1m30s`, `500ms`. See [`crate::parse_micros`].
+    Duration {
+        "type": "string",
+        "minLength": 2,
+        "maxLength": 32,
+        "pattern": "^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$",
+        "x-kubernetes-validations": [{
+            "rule": "duration(self) >= duration('1ms') && duration(self) <= duration('744h')",
+            "message": "must be at least 1ms and at most 744h (31 days)",
+        }],
+    }
+}
+
+text! {
+    /// A CEL expression. Blank means the same as none.
+    Expression { "type": "string", "maxLength": 16384 }
+}
+
+text! {
+    /// Name of another resource in the same namespace (a DNS subdomain, RFC 1123).
+    ResourceName {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    }
+}
+
+text! {
+    /// Name of a topic on a broker: anything without white space or control characters. 255 is what AMQP allows.
+    TopicName { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\s\\x00-\\x1f\\x7f]+$" }
+}
+
+text! {
+    /// An HTTP route, with or without its leading slash. Empty means the default.
+    Route {
+        "type": "string",
+        "maxLength": 256,
+        "pattern": "^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$",
+    }
+}
+
+text! {
+    /// An input: `name` or `name as alias`.
+    InputRef {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 320,
+        "pattern": "^[^\\s\\x00-\\x1f\\x7f]+( +as +[A-Za-z_][A-Za-z0-9_]*)?$",
+    }
+}
+
+text! {
+    /// A topic to publish to: a Stream's name, or `clusterStream/topic`.
+    StreamRef { "type": "string", "minLength": 1, "maxLength": 509, "pattern": "^[^\\s\\x00-\\x1f\\x7f]+$" }
+}
+
+text! {
+    /// A component to post to: `component/route`, or `component` for `component/component`.
+    ComponentRef {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 320,
+        "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]+)?$",
+    }
+}
