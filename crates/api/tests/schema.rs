@@ -1,5 +1,7 @@
-//! What an API server demands of a CustomResourceDefinition, and what we demand on top: a description and a limit on
+//! What an API server demands of a `CustomResourceDefinition`, and what we demand on top: a description and a limit on
 //! everything.
+
+#![allow(clippy::unwrap_used)] // helpers of tests may, as tests do
 
 use serde_json::Value;
 use streaming_api::{KINDS, definitions};

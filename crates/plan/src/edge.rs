@@ -20,8 +20,8 @@ pub struct Edge {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Guarantee {
-    /// True if every message arrives at least once; false if it may be lost.
-    pub at_least_once: bool,
+    /// Why a message may be lost; `None` if every message arrives at least once.
+    pub loss: Option<String>,
     /// Why a message may arrive more than once or regroup; `None` if it can't.
     pub repeats: Option<String>,
     /// The setting that would improve the promise, if there is one.
@@ -30,7 +30,10 @@ pub struct Guarantee {
 
 impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.at_least_once { "at least once" } else { "at most once" })?;
+        match &self.loss {
+            None => f.write_str("at least once")?,
+            Some(why) => write!(f, "may be lost: {why}")?,
+        }
         match &self.repeats {
             Some(why) => write!(f, "; repeats possible: {why}")?,
             None => f.write_str("; no repeats")?,

@@ -24,15 +24,16 @@ pub struct Plan {
     pub version: u32,
     /// The resource that this plan was compiled from.
     pub component: ComponentRef,
-    /// Connections by ClusterStream name: all that inputs, outputs, dead letters and `publishes` use.
+    /// Connections by `ClusterStream` name: all that inputs, outputs, dead letters and `publishes` use.
     pub cluster_streams: BTreeMap<String, ClusterStream>,
     /// The component's inputs, in the order of `stream.from` (for a Processor: by Stream name).
     pub inputs: Vec<Input>,
     /// What the component does with its inputs.
     pub role: Role,
-    /// Where results go. Every output receives every result.
+    /// Where results go. Every output receives every result. A Relay has results only if its container hands some to
+    /// its sidecar; what it relays goes to the container alone, at [`Input::route`].
     pub outputs: Vec<Output>,
-    /// ClusterStreams that the component's own container may publish to.
+    /// `ClusterStream`s that the component's own container may publish to.
     pub publishes: Vec<String>,
     /// Upper bound, in bytes, of what the component holds in memory.
     pub memory_budget: u64,
@@ -62,23 +63,23 @@ pub struct ClusterStream {
     pub properties: BTreeMap<String, String>,
 }
 
-/// Protocols that a ClusterStream can name.
+/// Protocols that a `ClusterStream` can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Redis Streams.
     Redis,
-    /// RabbitMQ, AMQP 0-9-1.
+    /// `RabbitMQ`, AMQP 0-9-1.
     RabbitMq,
     /// MQTT 5, or 3.1.1 where the broker has no 5.
     Mqtt,
 }
 
-/// A topic on a ClusterStream.
+/// A topic on a `ClusterStream`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Topic {
-    /// Name of the ClusterStream, a key of [`Plan::cluster_streams`].
+    /// Name of the `ClusterStream`, a key of [`Plan::cluster_streams`].
     pub cluster_stream: String,
     /// Name of the topic on that broker.
     pub topic: String,
@@ -94,8 +95,9 @@ pub struct Input {
     pub stream: String,
     /// What is subscribed to.
     pub source: Topic,
-    /// Where messages that can't be used go.
-    pub dead_letter: Topic,
+    /// Where messages that can't be used go. `None` where the input is itself a dead-letter stream: its failures are
+    /// retried and never dead-lettered again.
+    pub dead_letter: Option<Topic>,
     /// Deliveries of one message before it is dead-lettered; 0 means no limit.
     pub max_deliveries: u32,
     /// For a Processor: the HTTP route that this input's messages are posted to, without its leading slash.
@@ -104,7 +106,12 @@ pub struct Input {
 
 /// What a component does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields, tag = "kind")]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields,
+    tag = "kind"
+)]
 pub enum Role {
     /// Joins two or more inputs over a window.
     Join {
@@ -143,7 +150,12 @@ pub enum Emit {
 
 /// A recipient of results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields, tag = "kind")]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields,
+    tag = "kind"
+)]
 pub enum Output {
     /// `POST http://component.namespace:port/route`.
     Component {
