@@ -1,7 +1,51 @@
-//! The project's own chores.
+//! The project's own chores: generated files, test set-up, checks. `cargo xtask --help` lists them.
 
 mod crds;
+mod lines;
+mod setup;
+mod shell;
+mod tiers;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the streaming-runtime workspace")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Set up what the tests need, then run every tier. This is what CI runs.
+    Test {
+        /// Run only these tiers, by name (see `--list`).
+        tiers: Vec<String>,
+        /// Print the tiers with their time budgets, and run nothing.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Install what the tests need, or say exactly what is missing.
+    Setup,
+    /// Write crds/ and docs/resources.md from the types in crates/api.
+    Crds {
+        /// Write nothing; fail if a file differs from what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Fail if a source file has more than 400 lines that are not tests.
+    Lines,
+}
 
 fn main() -> anyhow::Result<()> {
-    crds::run(std::env::args().any(|arg| arg == "--check"))
+    match Args::parse().command {
+        Command::Test { tiers, list: false } => tiers::run(&tiers),
+        Command::Test { list: true, .. } => {
+            tiers::list();
+            Ok(())
+        }
+        Command::Setup => setup::run(),
+        Command::Crds { check } => crds::run(check),
+        Command::Lines => lines::run(),
+    }
 }
