@@ -3,5 +3,8 @@
 //! No I/O, no clock, no environment: time and randomness are arguments, results are effects. The modules stand
 //! in the order in which a message meets them.
 
+pub mod expr;
 pub mod field;
+pub mod layout;
 pub mod time;
+pub mod value;

@@ -1,0 +1,398 @@
+//! A tree into operations: names to fields, calls to functions, constants to values; and every mistake that is
+//! certain before a message arrives.
+
+use crate::value::{Kind as ValueKind, Value};
+
+use super::ast::{Binary, Kind, NodeId, Tree, Unary};
+use super::code::{Access, Op, OpId, Unit};
+use super::diagnostic::{Fault, Span};
+use super::limits::MAX_FOLD_COST;
+use super::machine::Machine;
+use super::scope::Scope;
+use super::types::Types;
+
+mod call;
+mod macros;
+mod name;
+
+/// An operation and the types that its value can have.
+pub(super) type Typed = (OpId, Types);
+
+/// Compiles a tree.
+pub(super) fn compile(source: &str, tree: &Tree, scope: &Scope) -> Result<(Unit, OpId, Types), Fault> {
+    let unit = Unit {
+        source: source.into(),
+        ops: Vec::new(),
+        spans: Vec::new(),
+        accesses: Vec::new(),
+        paths: Vec::new(),
+    };
+    let mut compiler = Compiler {
+        tree,
+        scope,
+        unit,
+        locals: Vec::new(),
+    };
+    let (root, types) = compiler.node(tree.root)?;
+    Ok((compiler.unit, root, types))
+}
+
+struct Compiler<'c> {
+    tree: &'c Tree,
+    scope: &'c Scope,
+    unit: Unit,
+    /// The variables of the macros around a node, outermost first.
+    locals: Vec<Box<str>>,
+}
+
+impl Compiler<'_> {
+    fn push(&mut self, op: Op, span: Span) -> OpId {
+        let id = OpId(u32::try_from(self.unit.ops.len()).unwrap_or(u32::MAX));
+        self.unit.ops.push(op);
+        self.unit.spans.push(span);
+        id
+    }
+
+    fn constant(&mut self, value: Value<'static>, span: Span) -> Typed {
+        let types = Types::of(value.kind());
+        (self.push(Op::Const(value), span), types)
+    }
+
+    fn is_constant(&self, id: OpId) -> bool {
+        matches!(self.unit.op(id), Op::Const(_))
+    }
+
+    /// The text of a constant string.
+    fn constant_text(&self, id: OpId) -> Option<&str> {
+        match self.unit.op(id) {
+            Op::Const(Value::Str(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Adds an operation whose operands are constants as its value, if it has one. An error is left for run time,
+    /// where `||` and the like may make it harmless.
+    fn fold(&mut self, op: Op, types: Types, span: Span, constant: bool) -> Typed {
+        let id = self.push(op, span);
+        if constant
+            && let Ok(value) = Machine::constant(&self.unit, MAX_FOLD_COST).eval(id)
+            && let Some(value) = value.into_static()
+        {
+            return self.constant(value, span);
+        }
+        (id, types)
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<Typed, Fault> {
+        let tree = self.tree;
+        let node = tree.get(id);
+        let span = node.span;
+        match &node.kind {
+            Kind::Null => Ok(self.constant(Value::Null, span)),
+            Kind::Bool(b) => Ok(self.constant(Value::Bool(*b), span)),
+            Kind::Int(n) => Ok(self.constant(Value::Int(*n), span)),
+            Kind::Uint(n) => Ok(self.constant(Value::Uint(*n), span)),
+            Kind::Double(n) => Ok(self.constant(Value::Double(*n), span)),
+            Kind::Str(text) => Ok(self.constant(Value::string(text.to_string()), span)),
+            Kind::Bytes(bytes) => Ok(self.constant(Value::Bytes(bytes.clone().into()), span)),
+            Kind::Ident { .. } | Kind::Select { .. } => self.name_or_member(id),
+            Kind::Index { operand, index } => self.index(id, *operand, *index),
+            Kind::Call {
+                target,
+                name,
+                at,
+                args,
+            } => self.call(*target, name, *at, args, span),
+            Kind::Unary { op, operand } => self.unary(*op, *operand, span),
+            Kind::Binary { op, at, left, right } => self.binary(*op, *at, *left, *right, span),
+            Kind::And(items) => self.logic(items, span, "&&"),
+            Kind::Or(items) => self.logic(items, span, "||"),
+            Kind::Conditional {
+                condition,
+                then,
+                otherwise,
+            } => self.conditional(*condition, *then, *otherwise, span),
+            Kind::List(items) => self.list(items, span),
+            Kind::Map(entries) => self.map(entries, span),
+        }
+    }
+
+    fn unary(&mut self, op: Unary, operand: NodeId, span: Span) -> Result<Typed, Fault> {
+        let at = self.tree.get(operand).span;
+        let (operand, types) = self.node(operand)?;
+        let constant = self.is_constant(operand);
+        match op {
+            Unary::Not if types.meets(Types::BOOL) => {
+                Ok(self.fold(Op::Not(operand), Types::BOOL, span, constant))
+            }
+            Unary::Not => {
+                let fault = Fault::new(
+                    "NoSuchOverload",
+                    at,
+                    format!("`!` takes true or false, but this is {types}"),
+                );
+                Err(fault.help("compare it with something instead: x == 0, x == \"\", has(a.b)"))
+            }
+            Unary::Negate => {
+                let result = types.and(Types::INT.or(Types::DOUBLE).or(Types::DURATION));
+                if result.is_empty() {
+                    let message = format!("`-` takes an int, a double or a duration, but this is {types}");
+                    return Err(Fault::new("NoSuchOverload", at, message));
+                }
+                Ok(self.fold(Op::Negate(operand), result, span, constant))
+            }
+        }
+    }
+
+    fn binary(
+        &mut self,
+        op: Binary,
+        at: Span,
+        left: NodeId,
+        right: NodeId,
+        span: Span,
+    ) -> Result<Typed, Fault> {
+        let (left, left_types) = self.node(left)?;
+        let (right, right_types) = self.node(right)?;
+        let types = Types::binary(op, left_types, right_types);
+        if types.is_empty() {
+            return Err(self.no_overload(op, at, span, (left, left_types), (right, right_types)));
+        }
+        let constant = self.is_constant(left) && self.is_constant(right);
+        let made = match op {
+            Binary::Equal => Op::Equal {
+                left,
+                right,
+                negated: false,
+            },
+            Binary::NotEqual => Op::Equal {
+                left,
+                right,
+                negated: true,
+            },
+            Binary::Less | Binary::LessEqual | Binary::Greater | Binary::GreaterEqual => {
+                Op::Order { op, left, right }
+            }
+            Binary::In => Op::In {
+                item: left,
+                container: right,
+            },
+            _ => Op::Arithmetic { op, left, right },
+        };
+        Ok(self.fold(made, types, span, constant))
+    }
+
+    /// What to say of an operator between types that it never takes.
+    fn no_overload(&self, op: Binary, at: Span, span: Span, left: Typed, right: Typed) -> Fault {
+        let symbol = op.symbol();
+        let (left_text, right_text) = (self.unit.text(left.0), self.unit.text(right.0));
+        let fault = |span: Span, message: String| Fault::new("NoSuchOverload", span, message);
+        match op {
+            Binary::Equal | Binary::NotEqual => {
+                let fault = fault(span, format!("these are never equal: {} and {}", left.1, right.1));
+                match (left.1, right.1) {
+                    (Types::STRING, t) | (t, Types::STRING) if t.meets(Types::NUMBER) => {
+                        fault.help("convert one of them: int(\"5\"), double(\"2.5\"), string(5)")
+                    }
+                    (Types::TIMESTAMP, _) | (_, Types::TIMESTAMP) => {
+                        fault.help("convert the other: timestamp(x)")
+                    }
+                    (Types::DURATION, _) | (_, Types::DURATION) => {
+                        fault.help("convert the other: duration(x)")
+                    }
+                    _ => fault,
+                }
+            }
+            Binary::In => {
+                let message = format!("`in` looks into a list or a map, but this is {}", right.1);
+                let fault = fault(
+                    self.unit.spans.get(right.0.0 as usize).copied().unwrap_or(at),
+                    message,
+                );
+                if right.1 == Types::STRING {
+                    fault.help(format!(
+                        "whether text contains a part is {right_text}.contains({left_text})"
+                    ))
+                } else {
+                    fault
+                }
+            }
+            _ => {
+                let message = format!("`{symbol}` does not take {} and {}", left.1, right.1);
+                let fault = fault(span, message);
+                let json = |t: Types| t == Types::JSON || t == Types::DOUBLE;
+                if op == Binary::Remainder && (json(left.1) || json(right.1)) {
+                    let int = |t: Types, text: &str| {
+                        if json(t) {
+                            format!("int({text})")
+                        } else {
+                            text.to_owned()
+                        }
+                    };
+                    let (a, b) = (int(left.1, left_text), int(right.1, right_text));
+                    return fault.help(format!(
+                        "the numbers in messages are doubles, and `%` needs ints: {a} % {b}"
+                    ));
+                }
+                if op == Binary::Add && (left.1 == Types::STRING || right.1 == Types::STRING) {
+                    let text = |t: Types, text: &str| {
+                        if t == Types::STRING {
+                            text.to_owned()
+                        } else {
+                            format!("string({text})")
+                        }
+                    };
+                    let (a, b) = (text(left.1, left_text), text(right.1, right_text));
+                    return fault.help(format!("text is joined to text only: {a} + {b}"));
+                }
+                if left.1.or(right.1) == Types::INT.or(Types::UINT) {
+                    return fault.help("an int and a uint don't mix: convert one with int() or uint()");
+                }
+                if left.1 == Types::BOOL || right.1 == Types::BOOL {
+                    return fault.help("comparisons don't chain: write a < b && b < c");
+                }
+                fault
+            }
+        }
+    }
+
+    fn logic(&mut self, nodes: &[NodeId], span: Span, symbol: &str) -> Result<Typed, Fault> {
+        let mut items = Vec::with_capacity(nodes.len());
+        let mut constant = true;
+        for node in nodes {
+            let at = self.tree.get(*node).span;
+            let (item, types) = self.node(*node)?;
+            if !types.meets(Types::BOOL) {
+                let message = format!("`{symbol}` takes true or false, but this is {types}");
+                let fault = Fault::new("NoSuchOverload", at, message);
+                return Err(fault.help("compare it with something: ==, !=, <, <=, >, >=, in"));
+            }
+            constant &= self.is_constant(item);
+            match (self.unit.op(item), symbol) {
+                // What parentheses group is part of the same chain: && and || are associative.
+                (Op::And(inner), "&&") | (Op::Or(inner), "||") => items.extend(inner.iter().copied()),
+                _ => items.push(item),
+            }
+        }
+        let items = items.into_boxed_slice();
+        let op = if symbol == "&&" {
+            Op::And(items)
+        } else {
+            Op::Or(items)
+        };
+        Ok(self.fold(op, Types::BOOL, span, constant))
+    }
+
+    fn conditional(
+        &mut self,
+        condition: NodeId,
+        then: NodeId,
+        otherwise: NodeId,
+        span: Span,
+    ) -> Result<Typed, Fault> {
+        let at = self.tree.get(condition).span;
+        let (condition, types) = self.node(condition)?;
+        if !types.meets(Types::BOOL) {
+            let message = format!("a condition is true or false, but this is {types}");
+            return Err(Fault::new("NoSuchOverload", at, message));
+        }
+        let (then, then_types) = self.node(then)?;
+        let (otherwise, otherwise_types) = self.node(otherwise)?;
+        let constant = [condition, then, otherwise]
+            .iter()
+            .all(|id| self.is_constant(*id));
+        let op = Op::Conditional {
+            condition,
+            then,
+            otherwise,
+        };
+        Ok(self.fold(op, then_types.or(otherwise_types), span, constant))
+    }
+
+    fn list(&mut self, nodes: &[NodeId], span: Span) -> Result<Typed, Fault> {
+        let mut items = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            items.push(self.node(*node)?.0);
+        }
+        let constant = items.iter().all(|id| self.is_constant(*id));
+        Ok(self.fold(Op::List(items.into()), Types::LIST, span, constant))
+    }
+
+    fn map(&mut self, nodes: &[(NodeId, NodeId)], span: Span) -> Result<Typed, Fault> {
+        let mut entries: Vec<(OpId, OpId)> = Vec::with_capacity(nodes.len());
+        let keys = Types::BOOL.or(Types::INT).or(Types::UINT).or(Types::STRING);
+        let mut seen = std::collections::HashSet::new();
+        for (key_node, value) in nodes {
+            let at = self.tree.get(*key_node).span;
+            let (key, types) = self
+                .node(*key_node)
+                .map_err(|fault| quote_key(fault, at, &self.unit.source))?;
+            if !types.meets(keys) {
+                let message = format!("a key is a string, an int, a uint or a bool, but this is {types}");
+                return Err(Fault::new("InvalidKey", at, message));
+            }
+            if let Some(text) = self.constant_text(key)
+                && !seen.insert(text.to_owned())
+            {
+                let message = format!("the key {} is there twice", at.of(&self.unit.source));
+                return Err(Fault::new("RepeatedKey", at, message));
+            }
+            let (value, _) = self.node(*value)?;
+            entries.push((key, value));
+        }
+        let constant = entries
+            .iter()
+            .all(|(k, v)| self.is_constant(*k) && self.is_constant(*v));
+        Ok(self.fold(Op::Map(entries.into()), Types::MAP, span, constant))
+    }
+
+    fn index(&mut self, id: NodeId, operand: NodeId, index: NodeId) -> Result<Typed, Fault> {
+        if let Some(field) = self.field(id) {
+            return Ok(field);
+        }
+        let (span, at) = (self.tree.get(id).span, self.tree.get(index).span);
+        let (operand, types) = self.node(operand)?;
+        if !types.meets(Types::LIST.or(Types::MAP)) {
+            let fault = Fault::new(
+                "NoSuchOverload",
+                span,
+                format!("only lists and maps have elements, not {types}"),
+            );
+            return Err(if types == Types::STRING {
+                fault.help("a character of a string is text.charAt(0), a part text.substring(0, 2)")
+            } else {
+                fault
+            });
+        }
+        let (index, index_types) = self.node(index)?;
+        let keys = Types::BOOL.or(Types::NUMBER).or(Types::STRING);
+        if !index_types.meets(if types == Types::LIST { Types::NUMBER } else { keys }) {
+            let message = format!("{types} has no element at {index_types}");
+            return Err(Fault::new("NoSuchOverload", at, message));
+        }
+        let constant = self.is_constant(operand) && self.is_constant(index);
+        Ok(self.fold(Op::Index { operand, index }, Types::ANY, span, constant))
+    }
+
+    fn access(&mut self, access: Access, path: String) -> usize {
+        if let Some(known) = self.unit.accesses.iter().position(|a| *a == access) {
+            return known;
+        }
+        self.unit.accesses.push(access);
+        self.unit.paths.push(path.into());
+        self.unit.accesses.len() - 1
+    }
+
+    fn kind_named(name: &str) -> Option<ValueKind> {
+        ValueKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A name where a map's key stands was probably meant as a string, as JavaScript has it.
+fn quote_key(fault: Fault, key: Span, source: &str) -> Fault {
+    if fault.reason == "UnknownName" && fault.span == key {
+        let name = key.of(source);
+        return fault.help(format!("a key that is text is written in quotes: \"{name}\""));
+    }
+    fault
+}

@@ -1,0 +1,456 @@
+//! The evaluator: walks operations, reads fields by slot, and counts what it does so that nothing is unbounded.
+//!
+//! One machine lives for one evaluation. `eval` only dispatches: it is what recurses, so its frame stays small.
+
+use std::cmp::Ordering;
+
+use crate::field::Field;
+use crate::value::{Meter, ParseLimit, Timestamp, Value, element, member, parse};
+
+use super::ast::Binary;
+use super::code::{Op, OpId, Unit};
+use super::error::EvalError;
+use super::limits::MAX_COST;
+use super::program::{Context, Place};
+
+mod arithmetic;
+mod comprehension;
+mod output;
+
+type Result<'a> = std::result::Result<Value<'a>, EvalError>;
+
+pub(super) struct Machine<'a> {
+    unit: &'a Unit,
+    places: &'a [Option<Place>],
+    cx: Context<'a>,
+    /// What is left of the cost that the evaluation may have.
+    budget: u64,
+    /// The variables of the macros around an operation, outermost first.
+    locals: Vec<Value<'a>>,
+    /// Arrays and objects of messages that were parsed, by where their text is, so that a loop parses them once.
+    parsed: Vec<(*const u8, Value<'a>)>,
+}
+
+impl<'a> Machine<'a> {
+    pub(super) fn new(unit: &'a Unit, places: &'a [Option<Place>], cx: Context<'a>) -> Machine<'a> {
+        Machine {
+            unit,
+            places,
+            cx,
+            budget: MAX_COST,
+            locals: Vec::new(),
+            parsed: Vec::new(),
+        }
+    }
+
+    /// A machine for operations that read nothing, at compile time.
+    pub(super) fn constant(unit: &'a Unit, budget: u64) -> Machine<'a> {
+        Machine {
+            budget,
+            ..Machine::new(unit, &[], Context::new(&[]))
+        }
+    }
+
+    /// Takes a cost from the budget.
+    pub(super) fn spend(&mut self, cost: u64) -> std::result::Result<(), EvalError> {
+        let Some(left) = self.budget.checked_sub(cost) else {
+            self.budget = 0;
+            return Err(EvalError::cost_exceeded());
+        };
+        self.budget = left;
+        Ok(())
+    }
+
+    /// Takes the cost of so many bytes of text, read or made.
+    pub(super) fn spend_bytes(&mut self, bytes: usize) -> std::result::Result<(), EvalError> {
+        self.spend(bytes as u64 / 16)
+    }
+
+    pub(super) fn eval(&mut self, id: OpId) -> Result<'a> {
+        self.spend(1)?;
+        match self.unit.op(id) {
+            Op::Const(value) => Ok(borrow(value)),
+            Op::Field(access) => self.field(*access),
+            Op::HasField(access) => self.has_field(*access),
+            Op::Topic => Ok(Value::string(self.cx.topic())),
+            Op::Key => Ok(self.cx.key().map_or(Value::Null, Value::string)),
+            Op::WindowStart => self.window(true),
+            Op::WindowEnd => self.window(false),
+            Op::Local(at) => Ok(self.locals.get(*at).cloned().unwrap_or(Value::Null)),
+            Op::Select { operand, field } => self.select(*operand, field),
+            Op::Has { operand, path } => self.has(*operand, path),
+            Op::Index { operand, index } => self.index(*operand, *index),
+            Op::Not(operand) => self.truth(*operand, "!").map(|b| Value::Bool(!b)),
+            Op::Negate(operand) => self.negate(*operand),
+            Op::Arithmetic { op, left, right } => self.arithmetic(*op, *left, *right),
+            Op::Equal { left, right, negated } => {
+                self.equal(*left, *right).map(|b| Value::Bool(b != *negated))
+            }
+            Op::Order { op, left, right } => self.order(*op, *left, *right),
+            Op::In { item, container } => self.contains(*item, *container),
+            Op::And(items) => self.logic(items, "&&", true),
+            Op::Or(items) => self.logic(items, "||", false),
+            Op::Conditional {
+                condition,
+                then,
+                otherwise,
+            } => {
+                let id = if self.truth(*condition, "? :")? {
+                    *then
+                } else {
+                    *otherwise
+                };
+                self.eval(id)
+            }
+            Op::List(items) => self.list(items),
+            Op::Map(entries) => self.map(entries),
+            Op::Call { .. } => self.call(id),
+            Op::Matches { text, pattern } => self.matches(*text, pattern),
+            Op::Loop(inner) => self.comprehension(inner),
+            Op::Bind { local, value, body } => self.bind(*local, *value, *body),
+        }
+    }
+
+    /// An operand that has to be true or false.
+    fn truth(&mut self, id: OpId, operation: &'static str) -> std::result::Result<bool, EvalError> {
+        match self.eval(id)? {
+            Value::Bool(b) => Ok(b),
+            other => Err(EvalError::no_such_overload(operation, [other.kind()])),
+        }
+    }
+
+    /// What a message has at an access' path.
+    fn read(&mut self, access: usize) -> std::result::Result<Option<Value<'a>>, EvalError> {
+        let Some(Some(place)) = self.places.get(access) else {
+            return Ok(None);
+        };
+        let field = self.cx.field(place.input, place.slot);
+        let path = self
+            .unit
+            .accesses
+            .get(access)
+            .map_or(&[][..], |access| &access.path);
+        match path.get(place.covered..) {
+            None | Some([]) => Ok(Value::from_field(field)),
+            Some(rest) => self.walk_in(field, rest),
+        }
+    }
+
+    /// A path inside of a field that is wanted as a whole elsewhere.
+    fn walk_in(
+        &mut self,
+        field: Field<'a>,
+        path: &[Box<str>],
+    ) -> std::result::Result<Option<Value<'a>>, EvalError> {
+        let Field::Json(mut text) = field else {
+            return Ok(None);
+        };
+        for name in path {
+            self.spend_bytes(text.len())?;
+            match member(text, name) {
+                Some(inner) => text = inner,
+                None => return Ok(None),
+            }
+        }
+        raw(text).map(Some)
+    }
+
+    fn field(&mut self, access: usize) -> Result<'a> {
+        match self.read(access)? {
+            Some(value) => Ok(value),
+            None => Err(EvalError::no_such_field(
+                self.unit.paths.get(access).cloned().unwrap_or_default(),
+            )),
+        }
+    }
+
+    fn has_field(&mut self, access: usize) -> Result<'a> {
+        Ok(Value::Bool(self.read(access)?.is_some()))
+    }
+
+    fn window(&mut self, start: bool) -> Result<'a> {
+        match self.cx.window() {
+            Some((from, _)) if start => Ok(Value::Timestamp(Timestamp::from_time(from))),
+            Some((_, to)) => Ok(Value::Timestamp(Timestamp::from_time(to))),
+            None => Err(EvalError::no_such_field(
+                if start { "window.start" } else { "window.end" }.into(),
+            )),
+        }
+    }
+
+    /// A list or map out of the text that it may still be. Other values stay as they are.
+    pub(super) fn open(&mut self, value: Value<'a>) -> Result<'a> {
+        let Value::Json(text) = value else {
+            return Ok(value);
+        };
+        let known = self.parsed.iter().find(|(at, _)| *at == text.as_ptr());
+        if let Some((_, value)) = known {
+            return Ok(value.clone());
+        }
+        self.spend_bytes(text.len())?;
+        // A value takes two: one for making it, one for the memory that it holds.
+        let mut limit = ParseLimit {
+            values: self.budget / 2,
+        };
+        let before = limit.values;
+        let value = parse(text, &mut limit)?;
+        self.spend(2 * (before - limit.values))?;
+        self.parsed.push((text.as_ptr(), value.clone()));
+        Ok(value)
+    }
+
+    fn select(&mut self, operand: OpId, field: &'a str) -> Result<'a> {
+        let value = self.eval(operand)?;
+        match self.open(value)? {
+            Value::Map(map) => match map.get_str(field) {
+                Some(value) => Ok(value.clone()),
+                None => Err(EvalError::no_such_key(field)),
+            },
+            other => Err(EvalError::no_such_overload(".", [other.kind()])),
+        }
+    }
+
+    fn has(&mut self, operand: OpId, path: &'a [Box<str>]) -> Result<'a> {
+        let mut value = self.eval(operand)?;
+        for name in path {
+            let Value::Map(map) = self.open(value)? else {
+                return Ok(Value::Bool(false));
+            };
+            match map.get_str(name) {
+                Some(inner) => value = inner.clone(),
+                None => return Ok(Value::Bool(false)),
+            }
+        }
+        Ok(Value::Bool(true))
+    }
+
+    fn index(&mut self, operand: OpId, index: OpId) -> Result<'a> {
+        let container = self.eval(operand)?;
+        let index = self.eval(index)?;
+        if let (Value::Json(text), true) = (&container, self.locals.is_empty())
+            && text.starts_with('[')
+            && let Some(at) = list_index(&index)
+        {
+            // One element of an array is found faster than the array is parsed.
+            self.spend_bytes(text.len())?;
+            let found = usize::try_from(at).ok().and_then(|at| element(text, at));
+            let Some(found) = found else {
+                return Err(EvalError::index_out_of_range(at.to_string()));
+            };
+            return raw(found);
+        }
+        match self.open(container)? {
+            Value::List(items) => {
+                let Some(at) = list_index(&index) else {
+                    return Err(bad_index(&index, "list[]"));
+                };
+                let found = usize::try_from(at).ok().and_then(|at| items.get(at));
+                found
+                    .cloned()
+                    .ok_or_else(|| EvalError::index_out_of_range(at.to_string()))
+            }
+            Value::Map(map) => {
+                if !is_key(&index) {
+                    return Err(bad_index(&index, "map[]"));
+                }
+                map.get(&index)
+                    .cloned()
+                    .ok_or_else(|| EvalError::no_such_key(key_text(&index)))
+            }
+            other => Err(EvalError::no_such_overload("[]", [other.kind(), index.kind()])),
+        }
+    }
+
+    fn equal(&mut self, left: OpId, right: OpId) -> std::result::Result<bool, EvalError> {
+        let left = self.eval(left)?;
+        let right = self.eval(right)?;
+        self.same(&left, &right)
+    }
+
+    /// Equality at its cost.
+    fn same(&mut self, left: &Value<'a>, right: &Value<'a>) -> std::result::Result<bool, EvalError> {
+        let mut meter = Meter(self.budget);
+        let equal = left.equals(right, &mut meter);
+        self.budget = meter.0;
+        equal.ok_or_else(EvalError::cost_exceeded)
+    }
+
+    fn order(&mut self, op: Binary, left: OpId, right: OpId) -> Result<'a> {
+        let left = self.eval(left)?;
+        let right = self.eval(right)?;
+        if let (Value::Str(a), Value::Str(b)) = (&left, &right) {
+            self.spend_bytes(a.len().min(b.len()))?;
+        }
+        let Some(order) = left.order(&right) else {
+            let numbers = left.as_double().is_some() && right.as_double().is_some();
+            return Err(if numbers {
+                EvalError::not_ordered()
+            } else {
+                EvalError::no_such_overload(op.symbol(), [left.kind(), right.kind()])
+            });
+        };
+        Ok(Value::Bool(match op {
+            Binary::Less => order == Ordering::Less,
+            Binary::LessEqual => order != Ordering::Greater,
+            Binary::Greater => order == Ordering::Greater,
+            _ => order != Ordering::Less,
+        }))
+    }
+
+    fn contains(&mut self, item: OpId, container: OpId) -> Result<'a> {
+        let item = self.eval(item)?;
+        let container = self.eval(container)?;
+        match self.open(container)? {
+            Value::List(items) => {
+                for other in items.iter() {
+                    self.spend(1)?;
+                    if self.same(&item, other)? {
+                        return Ok(Value::Bool(true));
+                    }
+                }
+                Ok(Value::Bool(false))
+            }
+            Value::Map(map) if is_key(&item) => Ok(Value::Bool(map.get(&item).is_some())),
+            Value::Map(_) => Ok(Value::Bool(false)),
+            other => Err(EvalError::no_such_overload("in", [item.kind(), other.kind()])),
+        }
+    }
+
+    /// `&&` and `||`: the operand that decides wins over errors of the others, wherever it stands.
+    fn logic(&mut self, items: &'a [OpId], symbol: &'static str, all: bool) -> Result<'a> {
+        let mut error = None;
+        for item in items {
+            match self.truth(*item, symbol) {
+                Ok(b) if b == all => {}
+                Ok(_) => return Ok(Value::Bool(!all)),
+                Err(found) if found.is_final() => return Err(found),
+                Err(found) => {
+                    error.get_or_insert(found);
+                }
+            }
+        }
+        error.map_or(Ok(Value::Bool(all)), Err)
+    }
+
+    fn list(&mut self, items: &'a [OpId]) -> Result<'a> {
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            values.push(self.eval(*item)?);
+        }
+        Ok(Value::list(values))
+    }
+
+    fn map(&mut self, entries: &'a [(OpId, OpId)]) -> Result<'a> {
+        let mut values = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let key = self.eval(*key)?;
+            values.push((key, self.eval(*value)?));
+        }
+        Self::new_map(values)
+    }
+
+    /// A map of entries that an expression made: with keys that can be keys, each once.
+    fn new_map(entries: Vec<(Value<'a>, Value<'a>)>) -> Result<'a> {
+        for (key, _) in &entries {
+            if !matches!(
+                key,
+                Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Str(_)
+            ) {
+                return Err(EvalError::no_such_overload("{}", [key.kind()]));
+            }
+        }
+        let map = crate::value::Map::new(entries);
+        if let Some(key) = map.repeated_key() {
+            return Err(EvalError::repeated_key(key_text(key)));
+        }
+        Ok(Value::Map(map.into()))
+    }
+
+    fn call(&mut self, id: OpId) -> Result<'a> {
+        let Op::Call { function, args } = self.unit.op(id) else {
+            return Ok(Value::Null);
+        };
+        match &**args {
+            [a] => {
+                let args = [self.eval(*a)?];
+                (function.call)(self, &args)
+            }
+            [a, b] => {
+                let args = [self.eval(*a)?, self.eval(*b)?];
+                (function.call)(self, &args)
+            }
+            more => {
+                let mut args = Vec::with_capacity(more.len());
+                for arg in more {
+                    args.push(self.eval(*arg)?);
+                }
+                (function.call)(self, &args)
+            }
+        }
+    }
+
+    fn matches(&mut self, text: OpId, pattern: &regex::Regex) -> Result<'a> {
+        match self.eval(text)? {
+            Value::Str(text) => {
+                self.spend_bytes(8 * text.len())?;
+                Ok(Value::Bool(pattern.is_match(&text)))
+            }
+            other => Err(EvalError::no_such_overload("matches", [other.kind()])),
+        }
+    }
+
+    fn bind(&mut self, local: usize, value: OpId, body: OpId) -> Result<'a> {
+        let value = self.eval(value)?;
+        self.locals.truncate(local);
+        self.locals.push(value);
+        let result = self.eval(body);
+        self.locals.truncate(local);
+        result
+    }
+}
+
+/// The text of one JSON value as a value: arrays and objects stay text.
+fn raw(text: &str) -> Result<'_> {
+    if text.starts_with(['{', '[']) {
+        return Ok(Value::Json(text));
+    }
+    Ok(parse(text, &mut ParseLimit::none())?)
+}
+
+/// A constant for an evaluation that its program outlives.
+fn borrow<'a>(value: &'a Value<'static>) -> Value<'a> {
+    match value {
+        Value::Str(text) => Value::string(&**text),
+        other => other.clone(),
+    }
+}
+
+/// A position in a list: an int, a uint, or a double that is integral.
+fn list_index(index: &Value<'_>) -> Option<i128> {
+    index.as_integer()
+}
+
+/// What can be looked up in a map. Doubles can: they find the int or uint that they equal.
+fn is_key(key: &Value<'_>) -> bool {
+    matches!(key, Value::Bool(_) | Value::Str(_)) || key.as_double().is_some()
+}
+
+fn bad_index(index: &Value<'_>, operation: &'static str) -> EvalError {
+    match index.as_double() {
+        Some(number) => EvalError::invalid(format!("{number} is no position in a list")),
+        None => EvalError::no_such_overload(operation, [index.kind()]),
+    }
+}
+
+/// A key for a message to a person.
+fn key_text(key: &Value<'_>) -> String {
+    let mut out = Vec::new();
+    // What has no JSON is shown as what was written of it.
+    let _ = key.write_json(&mut out);
+    let text = String::from_utf8_lossy(&out);
+    if text.chars().count() > 60 {
+        text.chars().take(60).chain(['…']).collect()
+    } else {
+        text.into_owned()
+    }
+}

@@ -1,0 +1,185 @@
+//! Expressions: what `where`, `select` and their like are compiled to when a component starts, and what runs for
+//! every message after it was decoded.
+//!
+//! Text goes through [`lexer`], [`parser`] and [`compile`](mod@compile),
+//! which resolves names, checks types as far as they are certain and folds constants; [`Program`] is the result
+//! bound to the slots of decoded messages, and [`machine`] evaluates it.
+
+mod ast;
+mod code;
+mod compile;
+mod diagnostic;
+mod error;
+mod functions;
+mod lexer;
+mod limits;
+mod literal;
+mod machine;
+mod mistakes;
+mod parser;
+mod program;
+mod scope;
+mod token;
+mod types;
+
+use std::sync::Arc;
+
+use crate::layout::Layout;
+
+use code::{Op, OpId, Unit};
+use types::Types;
+
+pub use code::Access;
+pub use diagnostic::Diagnostic;
+pub use error::EvalError;
+pub use limits::MAX_SOURCE;
+pub use program::{Context, NoRow, Program, Row};
+pub use scope::{Scope, ScopeError};
+
+/// A compiled expression, or a part of one. Cheap to clone and to split.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    unit: Arc<Unit>,
+    root: OpId,
+    types: Types,
+    accesses: Arc<[Access]>,
+}
+
+/// Compiles an expression. Everything that is certainly wrong with it is found here.
+pub fn compile(source: &str, scope: &Scope) -> Result<Expr, Diagnostic> {
+    let compiled = parser::parse(source).and_then(|tree| compile::compile(source, &tree, scope));
+    match compiled {
+        Ok((unit, root, types)) => Ok(Expr::new(Arc::new(unit), root, types)),
+        Err(fault) => Err(fault.locate(source)),
+    }
+}
+
+/// Compiles an expression that has to be true or false; refuses one that certainly is neither.
+pub fn compile_bool(source: &str, scope: &Scope) -> Result<Expr, Diagnostic> {
+    let expr = compile(source, scope)?;
+    if expr.types.meets(Types::BOOL) {
+        return Ok(expr);
+    }
+    let span = expr
+        .unit
+        .spans
+        .get(expr.root.0 as usize)
+        .copied()
+        .unwrap_or_default();
+    let message = format!("a condition is true or false, but this is {}", expr.types);
+    let fault = diagnostic::Fault::new("NotABool", span, message);
+    Err(fault
+        .help("compare it with something: ==, !=, <, <=, >, >=, in")
+        .locate(source))
+}
+
+/// A set of inputs, by their places in the scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct InputSet(u64);
+
+impl InputSet {
+    /// Whether an input is in the set.
+    pub fn contains(self, input: usize) -> bool {
+        input < 64 && self.0 & (1 << input) != 0
+    }
+
+    /// How many inputs are in the set.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether no input is in the set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The inputs in order.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..64).filter(move |input| self.contains(*input))
+    }
+
+    /// What is in either set.
+    #[must_use]
+    pub fn union(self, other: InputSet) -> InputSet {
+        InputSet(self.0 | other.0)
+    }
+
+    /// Whether every input of this set is in the other.
+    pub fn is_subset(self, other: InputSet) -> bool {
+        self.0 & !other.0 == 0
+    }
+}
+
+impl FromIterator<usize> for InputSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(inputs: I) -> InputSet {
+        InputSet(
+            inputs
+                .into_iter()
+                .filter(|input| *input < 64)
+                .fold(0, |set, input| set | 1 << input),
+        )
+    }
+}
+
+impl Expr {
+    fn new(unit: Arc<Unit>, root: OpId, types: Types) -> Expr {
+        let reads = unit.reads(root);
+        let accesses = unit
+            .accesses
+            .iter()
+            .zip(reads)
+            .filter(|(_, read)| *read)
+            .map(|(a, _)| a.clone())
+            .collect();
+        Expr {
+            unit,
+            root,
+            types,
+            accesses,
+        }
+    }
+
+    fn part(&self, root: OpId) -> Expr {
+        Expr::new(Arc::clone(&self.unit), root, Types::ANY)
+    }
+
+    /// The fields that it reads, each once: for each the longest chain of names that is certain.
+    pub fn accesses(&self) -> &[Access] {
+        &self.accesses
+    }
+
+    /// The inputs whose messages it reads.
+    pub fn inputs(&self) -> InputSet {
+        self.accesses.iter().map(|access| access.input).collect()
+    }
+
+    /// Its conjuncts in source order: what `&&` joins at the top. One that is no conjunction is its own conjunct.
+    pub fn conjuncts(self) -> Vec<Expr> {
+        match self.unit.op(self.root) {
+            Op::And(items) => items.iter().map(|id| self.part(*id)).collect(),
+            _ => vec![self],
+        }
+    }
+
+    /// The two sides of `left == right`, if that is what it is.
+    pub fn as_equality(&self) -> Option<(Expr, Expr)> {
+        match self.unit.op(self.root) {
+            Op::Equal {
+                left,
+                right,
+                negated: false,
+            } => Some((self.part(*left), self.part(*right))),
+            _ => None,
+        }
+    }
+
+    /// Its text, as it was written.
+    pub fn source(&self) -> &str {
+        self.unit.text(self.root)
+    }
+
+    /// Binds it to the layouts of the inputs, in the scope's order. A field that a layout lacks is always absent.
+    pub fn bind(&self, layouts: &[&Layout]) -> Program {
+        Program::new(&self.unit, self.root, layouts)
+    }
+}

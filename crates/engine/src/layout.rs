@@ -1,0 +1,192 @@
+//! Which paths of a message the expressions want, as the decoder walks them and as a row stores them.
+//!
+//! The decoder follows [`Node`]s while it scans a message and puts what it finds into numbered slots; expressions
+//! read slots. What nobody wants is never decoded.
+
+/// A set of paths and their slots. Of `a` and `a.b` only `a` has a slot: the rest is read out of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    nodes: Vec<Entry>,
+    slots: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    slot: Option<usize>,
+    /// Sorted by name.
+    children: Vec<(Box<str>, usize)>,
+}
+
+/// A place in a layout: the message itself, or a path into it.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'l> {
+    layout: &'l Layout,
+    at: usize,
+}
+
+impl Layout {
+    /// A layout for these paths. An empty path is the whole message.
+    pub fn new<'p>(paths: impl IntoIterator<Item = &'p [Box<str>]>) -> Layout {
+        let mut paths: Vec<&[Box<str>]> = paths.into_iter().collect();
+        // A prefix sorts before what it covers.
+        paths.sort_unstable();
+        let mut layout = Layout {
+            nodes: vec![Entry::default()],
+            slots: 0,
+        };
+        for path in paths {
+            layout.insert(path);
+        }
+        layout
+    }
+
+    fn insert(&mut self, path: &[Box<str>]) {
+        let mut at = 0;
+        for name in path {
+            if self.entry(at).slot.is_some() {
+                return;
+            }
+            let children = &self.entry(at).children;
+            at = match children.binary_search_by(|(child, _)| child.cmp(name)) {
+                Ok(found) => children.get(found).map_or(0, |(_, at)| *at),
+                Err(place) => {
+                    let new = self.nodes.len();
+                    self.nodes.push(Entry::default());
+                    if let Some(entry) = self.nodes.get_mut(at) {
+                        entry.children.insert(place, (name.clone(), new));
+                    }
+                    new
+                }
+            };
+        }
+        let slot = self.slots;
+        if let Some(entry) = self.nodes.get_mut(at)
+            && entry.slot.is_none()
+        {
+            entry.slot = Some(slot);
+            self.slots += 1;
+        }
+    }
+
+    fn entry(&self, at: usize) -> &Entry {
+        const NONE: &Entry = &Entry {
+            slot: None,
+            children: Vec::new(),
+        };
+        self.nodes.get(at).unwrap_or(NONE)
+    }
+
+    /// How many slots a row of this layout has.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The slot that holds a path, and how many of the path's leading names it covers; the rest of the path is
+    /// inside the slot's value. `None` if no path of the layout covers this one.
+    pub fn resolve(&self, path: &[Box<str>]) -> Option<(usize, usize)> {
+        let mut node = self.root();
+        let mut covered = 0;
+        for name in path {
+            if node.slot().is_some() {
+                break;
+            }
+            node = node.child(name)?;
+            covered += 1;
+        }
+        node.slot().map(|slot| (slot, covered))
+    }
+
+    /// Where a decoder starts: the message itself.
+    pub fn root(&self) -> Node<'_> {
+        Node { layout: self, at: 0 }
+    }
+}
+
+impl<'l> Node<'l> {
+    /// The place of a member of the object at this place, if anyone wants it.
+    pub fn child(self, key: &str) -> Option<Node<'l>> {
+        let children = &self.layout.entry(self.at).children;
+        let found = if children.len() <= 8 {
+            children.iter().find(|(name, _)| **name == *key)
+        } else {
+            children
+                .binary_search_by(|(name, _)| (**name).cmp(key))
+                .ok()
+                .and_then(|at| children.get(at))
+        };
+        found.map(|(_, at)| Node {
+            layout: self.layout,
+            at: *at,
+        })
+    }
+
+    /// The slot that wants the value at this place. A place with a slot has no children.
+    pub fn slot(self) -> Option<usize> {
+        self.layout.entry(self.at).slot
+    }
+
+    /// Whether anything below this place is wanted.
+    pub fn has_children(self) -> bool {
+        !self.layout.entry(self.at).children.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Vec<Box<str>> {
+        text.split('.')
+            .filter(|name| !name.is_empty())
+            .map(Box::from)
+            .collect()
+    }
+
+    fn layout(paths: &[&str]) -> Layout {
+        let paths: Vec<_> = paths.iter().map(|p| path(p)).collect();
+        Layout::new(paths.iter().map(Vec::as_slice))
+    }
+
+    #[test]
+    fn a_prefix_covers_what_is_below_it_whatever_the_order() {
+        for paths in [["a.b", "a", "c"], ["a", "a.b", "c"], ["c", "a.b", "a"]] {
+            let layout = layout(&paths);
+            assert_eq!(layout.slots(), 2);
+            assert_eq!(layout.resolve(&path("a.b.x")), Some((0, 1)));
+            assert_eq!(layout.resolve(&path("c")), Some((1, 1)));
+            assert_eq!(layout.resolve(&path("d")), None);
+        }
+    }
+
+    #[test]
+    fn the_empty_path_is_the_whole_message() {
+        let layout = layout(&["a.b", ""]);
+        assert_eq!(layout.slots(), 1);
+        assert_eq!(layout.root().slot(), Some(0));
+        assert_eq!(layout.resolve(&path("a.b")), Some((0, 0)));
+        assert!(!layout.root().has_children());
+    }
+
+    #[test]
+    fn repeats_share_a_slot_and_siblings_do_not() {
+        let layout = layout(&["a.b", "a.b", "a.c"]);
+        assert_eq!(layout.slots(), 2);
+        let a = layout.root().child("a").unwrap();
+        assert_eq!(a.slot(), None);
+        assert_eq!(a.child("b").unwrap().slot(), Some(0));
+        assert_eq!(a.child("c").unwrap().slot(), Some(1));
+        assert!(a.child("d").is_none());
+    }
+
+    #[test]
+    fn many_children_are_found_too() {
+        let names: Vec<String> = (0..40).map(|n| format!("f{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let layout = layout(&names);
+        assert_eq!(layout.slots(), 40);
+        for name in names {
+            assert!(layout.root().child(name).unwrap().slot().is_some());
+        }
+        assert!(layout.root().child("f40").is_none());
+    }
+}

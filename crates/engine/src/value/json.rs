@@ -1,0 +1,183 @@
+//! Values as JSON: what recipients get.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Kind, Value};
+
+/// A value that JSON has no form for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotJson {
+    /// NaN or an infinity.
+    #[error("JSON has no number for {0}")]
+    NotFinite(&'static str),
+    /// A value of this type.
+    #[error("JSON has no form for a value of type {0}")]
+    Type(Kind),
+}
+
+/// Doubles below this print as integers where they are integral, as ECMAScript prints them.
+const PLAIN: f64 = 1e21;
+
+impl Value<'_> {
+    /// Appends the value as compact JSON, on one line. Integral doubles print without `.0`, bytes as base64,
+    /// timestamps as RFC 3339, durations as seconds (`"1.5s"`), map keys as strings.
+    ///
+    /// On an error `out` may hold a part of the value; callers cut it off.
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), NotJson> {
+        match self {
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Bool(true) => out.extend_from_slice(b"true"),
+            Value::Bool(false) => out.extend_from_slice(b"false"),
+            Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes()),
+            Value::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes()),
+            Value::Double(n) if n.is_nan() => return Err(NotJson::NotFinite("NaN")),
+            Value::Double(n) if n.is_infinite() => return Err(NotJson::NotFinite("infinity")),
+            Value::Double(n) => write_number(*n, out),
+            Value::BigInt(digits) => out.extend_from_slice(digits.as_bytes()),
+            Value::Str(text) => write_string(text, out),
+            Value::Bytes(bytes) => write_string(&STANDARD.encode(bytes), out),
+            Value::Timestamp(time) => write_string(&time.to_string(), out),
+            Value::Duration(span) => write_string(&span.to_string(), out),
+            Value::Type(_) => return Err(NotJson::Type(Kind::Type)),
+            Value::Json(text) => compact(text, out),
+            Value::List(items) => {
+                out.push(b'[');
+                for (at, item) in items.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    item.write_json(out)?;
+                }
+                out.push(b']');
+            }
+            Value::Map(map) => {
+                out.push(b'{');
+                for (at, (key, value)) in map.entries().iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    key.write_key(out);
+                    out.push(b':');
+                    value.write_json(out)?;
+                }
+                out.push(b'}');
+            }
+        }
+        Ok(())
+    }
+
+    /// The value as the name of a JSON member. Map keys are bools, integers and strings only.
+    pub(crate) fn write_key(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::Str(text) => write_string(text, out),
+            other => {
+                out.push(b'"');
+                // Not failing: no key is a double or a type.
+                let _ = other.write_json(out);
+                out.push(b'"');
+            }
+        }
+    }
+}
+
+/// Appends a finite double: an integral one without `.0`, others as the shortest text that reads back as the same
+/// double.
+pub(crate) fn write_number(number: f64, out: &mut Vec<u8>) {
+    #[allow(clippy::float_cmp)] // integral, not nearly so
+    let integral = number.trunc() == number;
+    if integral && number.abs() < PLAIN {
+        if number == 0.0 && number.is_sign_negative() {
+            out.push(b'-');
+        }
+        #[allow(clippy::cast_possible_truncation)]
+        out.extend_from_slice(itoa::Buffer::new().format(number as i128).as_bytes());
+    } else {
+        out.extend_from_slice(zmij::Buffer::new().format(number).as_bytes());
+    }
+}
+
+/// Appends a JSON string.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut done = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte >= b' ' && *byte != b'"' && *byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
+        done = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            8 => out.extend_from_slice(b"\\b"),
+            12 => out.extend_from_slice(b"\\f"),
+            other => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(other >> 4)]);
+                out.push(HEX[usize::from(other & 15)]);
+            }
+        }
+    }
+    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
+    out.push(b'"');
+}
+
+/// Appends JSON text without the space between its tokens, and with its numbers as [`write_number`] has them, so
+/// that looking into a value or passing it through makes no difference.
+fn compact(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let start = at;
+        match byte {
+            b'"' => at = string_end(bytes, at),
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                at += 1;
+                continue;
+            }
+            b'-' | b'0'..=b'9' => {
+                while matches!(
+                    bytes.get(at),
+                    Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+                ) {
+                    at += 1;
+                }
+                let number = text.get(start..at).unwrap_or_default();
+                if number.contains(['.', 'e', 'E'])
+                    && let Ok(value) = number.parse::<f64>()
+                    && value.is_finite()
+                {
+                    write_number(value, out);
+                    continue;
+                }
+            }
+            _ => at += 1,
+        }
+        out.extend_from_slice(bytes.get(start..at).unwrap_or_default());
+    }
+}
+
+/// Where the string that starts at `at` ends.
+fn string_end(bytes: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    loop {
+        let Some(stop) = bytes
+            .get(at..)
+            .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+        else {
+            return bytes.len();
+        };
+        at += stop;
+        if bytes.get(at) == Some(&b'"') {
+            return at + 1;
+        }
+        at += 2;
+    }
+}
