@@ -59,6 +59,10 @@ use crate::workload::Workload;
         "message": "slide and gap need window",
     },
     {
+        "rule": "!has(self.trigger) || (has(self.mode) && self.mode == 'aggregate')",
+        "message": "trigger needs mode: aggregate",
+    },
+    {
         "rule": "!has(self.slide) || !has(self.window) || duration(self.slide) <= duration(self.window)",
         "message": "slide must not be longer than window, or events between windows would be lost",
     },
@@ -115,10 +119,9 @@ pub struct ChannelStream {
 /// How a Channel treats messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // the field that holds it says what each means
 pub enum ChannelMode {
-    #[allow(missing_docs)]
     #[default]
     Stream,
-    #[allow(missing_docs)]
     Aggregate,
 }

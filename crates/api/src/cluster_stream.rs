@@ -81,12 +81,10 @@ pub struct ClusterStreamSpec {
 /// Wire protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // the field that holds it says what each means
 pub enum Protocol {
-    #[allow(missing_docs)]
     Redis,
-    #[allow(missing_docs)]
     RabbitMq,
-    #[allow(missing_docs)]
     Mqtt,
 }
 

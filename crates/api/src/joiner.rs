@@ -118,16 +118,12 @@ pub struct JoinerStream {
 /// Which rows a join gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // the field that holds it says what each means
 pub enum JoinType {
-    #[allow(missing_docs)]
     #[default]
     Inner,
-    #[allow(missing_docs)]
     Left,
-    #[allow(missing_docs)]
     Right,
-    #[allow(missing_docs)]
     Full,
-    #[allow(missing_docs)]
     Anti,
 }

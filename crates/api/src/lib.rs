@@ -35,7 +35,9 @@ pub use schema::definitions;
 pub use status::Status;
 pub use stream::{Format, Stream, StreamSpec};
 pub use target::Target;
-pub use text::{ComponentRef, Duration, Expression, InputRef, ResourceName, Route, StreamRef, TopicName};
+pub use text::{
+    ComponentRef, Duration, Expression, InputRef, ResourceName, Route, StreamRef, TopicName, pattern,
+};
 pub use windowing::{Emit, Windowing};
 pub use workload::{ContainerTemplate, PodTemplate, Workload};
 

@@ -53,6 +53,10 @@ use crate::text::{Duration, Expression, ResourceName, Route, StreamRef, TopicNam
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.timestamp) || (!has(self.outOfOrderness) && !has(self.idleTimeout))",
+    "message": "outOfOrderness and idleTimeout need timestamp",
+}]))]
 pub struct StreamSpec {
     /// Name of the ClusterStream, in the same namespace, that the topic is on.
     pub cluster_stream: ResourceName,
@@ -102,18 +106,13 @@ pub struct StreamSpec {
 /// What a payload is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // the field that holds it says what each means
 pub enum Format {
-    #[allow(missing_docs)]
     #[default]
     Json,
-    #[allow(missing_docs)]
     JsonArray,
-    #[allow(missing_docs)]
     Csv,
-    #[allow(missing_docs)]
     Text,
-    #[allow(missing_docs)]
     Bytes,
-    #[allow(missing_docs)]
     Binary,
 }

@@ -12,8 +12,8 @@ use crate::text::{ComponentRef, StreamRef};
     "message": "set exactly one of component and stream",
 }]))]
 pub struct Target {
-    /// A Processor, Channel or Joiner of the same namespace and the HTTP route that results are posted to, as
-    /// `component/route`; a bare `component` means `component/component`. Example: `billable-proc/billables`.
+    /// A Processor of the same namespace and the HTTP route on it that results are posted to, as `component/route`; a
+    /// bare `component` means `component/component`. Example: `billable-proc/billables`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentRef>,
     /// A topic that results are published to, as `clusterStream/topic`; a bare name is the Stream of that name, or

@@ -7,6 +7,22 @@ use std::ops::Deref;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+/// The patterns of the types below, so that whoever refuses a text can say in words what it should look like.
+pub mod pattern {
+    /// A [`Duration`](super::Duration).
+    pub const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$";
+    /// A [`ResourceName`](super::ResourceName).
+    pub const RESOURCE_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+    /// A [`TopicName`](super::TopicName) or a [`StreamRef`](super::StreamRef).
+    pub const NO_WHITE_SPACE: &str = r"^[^\x00-\x20\x7f]+$";
+    /// A [`Route`](super::Route).
+    pub const ROUTE: &str = "^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$";
+    /// An [`InputRef`](super::InputRef).
+    pub const INPUT_REF: &str = r"^[^\x00-\x20\x7f]+( +as +[A-Za-z_][A-Za-z0-9_]*)?$";
+    /// A [`ComponentRef`](super::ComponentRef).
+    pub const COMPONENT_REF: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]+)?$";
+}
+
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident $schema:tt) => {
         $(#[$doc])*
@@ -56,7 +72,7 @@ text! {
         "type": "string",
         "minLength": 2,
         "maxLength": 32,
-        "pattern": "^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$",
+        "pattern": pattern::DURATION,
         "x-kubernetes-validations": [{
             "rule": "duration(self) >= duration('1ms') && duration(self) <= duration('744h')",
             "message": "must be at least 1ms and at most 744h (31 days)",
@@ -75,13 +91,13 @@ text! {
         "type": "string",
         "minLength": 1,
         "maxLength": 253,
-        "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "pattern": pattern::RESOURCE_NAME,
     }
 }
 
 text! {
     /// Name of a topic on a broker: anything without white space or control characters. 255 is what AMQP allows.
-    TopicName { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\s\\x00-\\x1f\\x7f]+$" }
+    TopicName { "type": "string", "minLength": 1, "maxLength": 255, "pattern": pattern::NO_WHITE_SPACE }
 }
 
 text! {
@@ -89,7 +105,7 @@ text! {
     Route {
         "type": "string",
         "maxLength": 256,
-        "pattern": "^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$",
+        "pattern": pattern::ROUTE,
     }
 }
 
@@ -99,13 +115,13 @@ text! {
         "type": "string",
         "minLength": 1,
         "maxLength": 320,
-        "pattern": "^[^\\s\\x00-\\x1f\\x7f]+( +as +[A-Za-z_][A-Za-z0-9_]*)?$",
+        "pattern": pattern::INPUT_REF,
     }
 }
 
 text! {
     /// A topic to publish to: a Stream's name, or `clusterStream/topic`.
-    StreamRef { "type": "string", "minLength": 1, "maxLength": 509, "pattern": "^[^\\s\\x00-\\x1f\\x7f]+$" }
+    StreamRef { "type": "string", "minLength": 1, "maxLength": 509, "pattern": pattern::NO_WHITE_SPACE }
 }
 
 text! {
@@ -114,6 +130,6 @@ text! {
         "type": "string",
         "minLength": 1,
         "maxLength": 320,
-        "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]+)?$",
+        "pattern": pattern::COMPONENT_REF,
     }
 }

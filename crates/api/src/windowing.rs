@@ -43,12 +43,10 @@ pub struct Windowing {
 
 /// How a window's rows leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)] // the field that holds it says what each means
 pub enum Emit {
-    #[allow(missing_docs)]
     #[default]
     Batch,
-    #[allow(missing_docs)]
     Each,
-    #[allow(missing_docs)]
     Updates,
 }

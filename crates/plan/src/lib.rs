@@ -95,6 +95,9 @@ pub struct Input {
     pub stream: String,
     /// What is subscribed to.
     pub source: Topic,
+    /// Settings of this subscription that differ from the `ClusterStream`'s.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
     /// Where messages that can't be used go. `None` where the input is itself a dead-letter stream: its failures are
     /// retried and never dead-lettered again.
     pub dead_letter: Option<Topic>,

@@ -1,0 +1,121 @@
+//! A Joiner's plan.
+
+use streaming_api::{Emit, JoinerSpec};
+use streaming_engine::expr::Scope;
+use streaming_plan::{self as plan, Plan, Role};
+
+use super::World;
+use crate::document::Resource;
+use crate::problem::Report;
+use crate::streams::Resolved;
+use crate::{expression, inputs, properties, reason, targets, unsupported};
+
+pub(super) fn build(
+    resource: &Resource,
+    spec: &JoinerSpec,
+    world: &World<'_, '_>,
+    report: &mut Report,
+) -> Option<Plan> {
+    let supported = unsupported::joiner_is_supported(resource, spec, report);
+    let inputs = inputs::resolve(resource, &spec.stream.from, world.catalog, world.streams, report);
+    // Expressions need the names only, so they are checked even where a Stream is missing.
+    let compiled = inputs.variables.as_ref().and_then(|variables| {
+        let names: Vec<&str> = variables.iter().map(String::as_str).collect();
+        let scope = Scope::new(&names).ok()?.with_window();
+        expression::compile(
+            resource,
+            spec.stream.filter.as_ref(),
+            spec.stream.select.as_ref(),
+            &scope,
+            report,
+        )
+    });
+    let outputs = targets::all(resource, "spec.stream.to", &spec.stream.to, world.catalog, report);
+    let budget = super::memory_budget(resource, &spec.workload, report);
+    super::container_has_no_effect(resource, &spec.workload, report);
+    let runs = super::runs(resource, spec.workload.suspend, report);
+
+    let micros = streaming_api::parse_micros(&spec.window).ok()?;
+    let resolved = inputs.resolved?;
+    let fits = resolved
+        .iter()
+        .filter(|input| !outlives(resource, micros, input.stream, report))
+        .count()
+        == resolved.len();
+    let inputs = super::plan_inputs(
+        resource,
+        resolved,
+        spec.windowing.dead_letter.as_ref(),
+        world,
+        report,
+    )?;
+    let (compiled, outputs) = (compiled?, outputs?);
+    if !(supported && runs && fits) {
+        return None;
+    }
+    let role = Role::Join {
+        window_ms: window_ms(resource, micros, report)?,
+        r#where: compiled.filter,
+        select: compiled.select,
+        emit: match spec.windowing.emit {
+            Some(Emit::Each) => plan::Emit::Each,
+            _ => plan::Emit::Batch,
+        },
+    };
+    Some(super::plan(
+        resource,
+        inputs,
+        role,
+        outputs,
+        Vec::new(),
+        budget,
+        world.catalog,
+    ))
+}
+
+/// Bounds of windows are whole milliseconds, which is as fine as brokers stamp messages.
+fn window_ms(resource: &Resource, micros: i64, report: &mut Report) -> Option<u64> {
+    if micros % 1000 != 0 {
+        let problem = resource.at(
+            "spec.window",
+            reason::INVALID_DURATION,
+            "a window is a whole number of milliseconds",
+        );
+        report.problem(resource, problem);
+        return None;
+    }
+    u64::try_from(micros / 1000).ok()
+}
+
+/// `RabbitMQ` closes the channel of a consumer that leaves a message unacknowledged for `consumerTimeout`, and delivers
+/// it again (<https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout>). A window's messages are held unacknowledged
+/// until its rows are delivered.
+fn outlives(resource: &Resource, window: i64, stream: &Resolved<'_>, report: &mut Report) -> bool {
+    const DEFAULT: i64 = 30 * 60 * 1_000_000;
+    if stream.cluster.protocol != streaming_api::Protocol::RabbitMq {
+        return false;
+    }
+    let given = properties::get(stream.cluster, Some(stream.spec), "consumerTimeout");
+    // The broker's own setting is a number of milliseconds.
+    let timeout = given.and_then(|given| {
+        let millis = given.parse::<i64>().ok().map(|ms| ms.saturating_mul(1000));
+        millis.or_else(|| streaming_api::parse_micros(given).ok())
+    });
+    let timeout = timeout.unwrap_or(DEFAULT);
+    if window < timeout {
+        return false;
+    }
+    let message = format!(
+        "RabbitMQ takes back the messages of Stream `{}` after {}, before the window ends",
+        stream.resource.name,
+        given.unwrap_or("30m, its default consumerTimeout"),
+    );
+    let help = "shorten the window, or raise consumer_timeout on the broker and set the property consumerTimeout to the same";
+    report.problem(
+        resource,
+        resource
+            .at("spec.window", reason::WINDOW_TOO_LONG, message)
+            .help(help),
+    );
+    true
+}

@@ -1,0 +1,200 @@
+//! Components built: from a Joiner, Channel or Processor and the Streams it names to the plan that runs it.
+
+mod channel;
+mod joiner;
+mod processor;
+
+use std::collections::BTreeMap;
+
+use streaming_api::{StreamRef, Workload};
+use streaming_plan::{ClusterStream, ComponentRef, Input, Output, Plan, Protocol, Role, Topic, VERSION};
+
+use crate::catalog::{Catalog, Lookup};
+use crate::document::{Resource, Spec};
+use crate::problem::Report;
+use crate::streams::{Resolved, Streams};
+use crate::targets::{self, Bare};
+use crate::{inputs, quantity, reason};
+
+/// What a component may hold in memory where no limit says otherwise: 128 MiB.
+const DEFAULT_BUDGET: u64 = 128 << 20;
+
+/// What the other resources are.
+pub(crate) struct World<'w, 'r> {
+    pub(crate) catalog: &'w Catalog<'r>,
+    pub(crate) streams: &'w Streams<'r>,
+}
+
+/// Builds a component's plan, or reports why there is none.
+pub(crate) fn build(
+    resource: &Resource,
+    spec: &Spec,
+    world: &World<'_, '_>,
+    report: &mut Report,
+) -> Option<Plan> {
+    match spec {
+        Spec::Joiner(spec) => joiner::build(resource, spec, world, report),
+        Spec::Channel(spec) => channel::build(resource, spec, world, report),
+        Spec::Processor(spec) => processor::build(resource, spec, world, report),
+        Spec::ClusterStream(_) | Spec::Stream(_) => None,
+    }
+}
+
+/// A suspended component has no plan: nothing of it runs.
+fn runs(resource: &Resource, suspend: Option<bool>, report: &mut Report) -> bool {
+    if suspend == Some(true) {
+        let warning = resource.at("spec.suspend", reason::SUSPENDED, "is suspended and does not run");
+        report.warning(resource, warning.help("remove suspend to run it"));
+    }
+    suspend != Some(true)
+}
+
+/// The inputs of a Joiner or Channel for the plan, with their dead letters.
+fn plan_inputs(
+    resource: &Resource,
+    inputs: Vec<inputs::Input<'_, '_>>,
+    dead_letter: Option<&StreamRef>,
+    world: &World<'_, '_>,
+    report: &mut Report,
+) -> Option<Vec<Input>> {
+    let mut planned = Vec::new();
+    for input in inputs {
+        let mut planned_input = plan_input(input.variable, input.stream, None);
+        if let (Some(given), Some(to)) = (dead_letter, &mut planned_input.dead_letter) {
+            let bare = Bare::TopicOf(&input.stream.topic.cluster_stream);
+            match targets::stream(resource, "spec.deadLetter", given, bare, world.catalog) {
+                Ok(topic) => *to = topic,
+                Err(problem) => {
+                    report.problem(resource, problem);
+                    return None;
+                }
+            }
+        }
+        planned.push(planned_input);
+    }
+    Some(planned)
+}
+
+fn plan_input(variable: String, stream: &Resolved<'_>, route: Option<String>) -> Input {
+    Input {
+        variable,
+        stream: stream.resource.name.clone(),
+        source: stream.topic.clone(),
+        properties: stream
+            .spec
+            .properties
+            .as_ref()
+            .map(|own| own.0.clone())
+            .unwrap_or_default(),
+        dead_letter: stream.dead_letter.clone(),
+        max_deliveries: stream
+            .spec
+            .max_deliveries
+            .and_then(|most| u32::try_from(most).ok())
+            .unwrap_or_default(),
+        route,
+    }
+}
+
+/// The plan, with the connections that its parts need.
+fn plan(
+    resource: &Resource,
+    inputs: Vec<Input>,
+    role: Role,
+    outputs: Vec<Output>,
+    publishes: Vec<String>,
+    memory_budget: u64,
+    catalog: &Catalog<'_>,
+) -> Plan {
+    let topics = inputs
+        .iter()
+        .flat_map(|input| [Some(&input.source), input.dead_letter.as_ref()])
+        .flatten();
+    let sent_to = outputs.iter().filter_map(|output| match output {
+        Output::Stream(topic) => Some(topic),
+        Output::Component { .. } => None,
+    });
+    let names = topics
+        .chain(sent_to)
+        .map(|Topic { cluster_stream, .. }| cluster_stream)
+        .chain(&publishes);
+    let cluster_streams = names
+        .filter_map(|name| Some((name.clone(), connection(resource, name, catalog)?)))
+        .collect();
+    Plan {
+        version: VERSION,
+        component: ComponentRef {
+            kind: resource.kind.name().to_owned(),
+            namespace: resource.namespace.clone(),
+            name: resource.name.clone(),
+            uid: resource
+                .uid
+                .clone()
+                .unwrap_or_else(|| format!("{}/{}/{}", resource.namespace, resource.kind, resource.name)),
+        },
+        cluster_streams,
+        inputs,
+        role,
+        outputs,
+        publishes,
+        memory_budget,
+    }
+}
+
+fn connection(resource: &Resource, name: &str, catalog: &Catalog<'_>) -> Option<ClusterStream> {
+    match catalog.cluster_stream(&resource.namespace, name) {
+        Lookup::Found(spec) => Some(ClusterStream {
+            protocol: protocol(spec.protocol),
+            properties: spec.properties.0.clone(),
+        }),
+        Lookup::Broken | Lookup::Missing => None,
+    }
+}
+
+/// The plan's name for a protocol.
+pub(crate) fn protocol(protocol: streaming_api::Protocol) -> Protocol {
+    match protocol {
+        streaming_api::Protocol::Redis => Protocol::Redis,
+        streaming_api::Protocol::RabbitMq => Protocol::RabbitMq,
+        streaming_api::Protocol::Mqtt => Protocol::Mqtt,
+    }
+}
+
+/// Half of the memory limit, so that the other half is left for decoding and delivery.
+fn memory_budget(resource: &Resource, workload: &Workload, report: &mut Report) -> u64 {
+    let resources = workload
+        .resources
+        .as_ref()
+        .or_else(|| workload.container.as_ref()?.resources.as_ref());
+    let limits: Option<&BTreeMap<_, _>> = resources.and_then(|resources| resources.limits.as_ref());
+    let Some(limit) = limits.and_then(|limits| limits.get("memory")) else {
+        return DEFAULT_BUDGET;
+    };
+    if let Some(bytes) = quantity::bytes(&limit.0) {
+        return bytes / 2;
+    }
+    let message = format!("`{}` is not an amount of memory", limit.0);
+    let problem = resource.at("spec.resources.limits.memory", reason::INVALID_QUANTITY, message);
+    report.problem(resource, problem.help("write bytes with a unit, as 256Mi or 1Gi"));
+    DEFAULT_BUDGET
+}
+
+/// The runtime brings its own engine, so a container of an earlier one is not run.
+fn container_has_no_effect(resource: &Resource, workload: &Workload, report: &mut Report) {
+    if workload
+        .container
+        .as_ref()
+        .is_some_and(|container| container.image.is_some())
+    {
+        let message = format!(
+            "the runtime brings its own engine for a {}, so this image is not run",
+            resource.kind
+        );
+        report.warning(
+            resource,
+            resource
+                .at("spec.container.image", reason::NO_EFFECT, message)
+                .help("remove container"),
+        );
+    }
+}

@@ -1,0 +1,204 @@
+//! What each edge promises, derived from protocol, settings and window, and never more than that.
+
+use std::collections::BTreeMap;
+
+use streaming_plan::{Edge, Guarantee, Input, Output, Plan, Protocol, Role, Topic};
+
+use crate::properties;
+
+/// The edges of a plan: one for each input, then one for each output.
+pub(crate) fn edges(plan: &Plan) -> Vec<Edge> {
+    let name = &plan.component.name;
+    let mut edges: Vec<Edge> = plan
+        .inputs
+        .iter()
+        .map(|input| Edge {
+            from: topic(&input.source),
+            to: input
+                .route
+                .as_ref()
+                .map_or_else(|| name.clone(), |route| format!("{name}/{route}")),
+            guarantee: arriving(plan, input),
+        })
+        .collect();
+    edges.extend(plan.outputs.iter().map(|output| Edge {
+        from: name.clone(),
+        to: match output {
+            Output::Component { component, route, .. } => format!("{component}/{route}"),
+            Output::Stream(to) => topic(to),
+        },
+        guarantee: leaving(plan, output),
+    }));
+    edges
+}
+
+fn topic(topic: &Topic) -> String {
+    format!("{}/{}", topic.cluster_stream, topic.topic)
+}
+
+/// The settings that hold for an input, the subscription's before the connection's.
+fn setting<'p>(plan: &'p Plan, input: &'p Input, name: &str) -> Option<&'p str> {
+    let own = input.properties.get(name);
+    own.or_else(|| {
+        plan.cluster_streams
+            .get(&input.source.cluster_stream)?
+            .properties
+            .get(name)
+    })
+    .map(String::as_str)
+}
+
+fn protocol(plan: &Plan, cluster_stream: &str) -> Option<Protocol> {
+    plan.cluster_streams
+        .get(cluster_stream)
+        .map(|cluster| cluster.protocol)
+}
+
+/// From a broker to the component.
+fn arriving(plan: &Plan, input: &Input) -> Guarantee {
+    let protocol = protocol(plan, &input.source.cluster_stream);
+    let loss = match protocol {
+        Some(Protocol::Redis) => trimmed(
+            setting(plan, input, "maxLenApprox"),
+            setting(plan, input, "streamTTL"),
+        ),
+        Some(Protocol::RabbitMq) => rabbitmq_loss(|name| setting(plan, input, name)),
+        Some(Protocol::Mqtt) => mqtt_loss(|name| setting(plan, input, name)),
+        None => None,
+    };
+    let mut repeats = Vec::new();
+    let mut improve = loss.as_ref().map(|(_, better)| (*better).to_owned());
+    if !has_ids(protocol) {
+        repeats.push(NO_IDS);
+        improve.get_or_insert_with(|| CLOUD_EVENTS.to_owned());
+    }
+    if matches!(plan.role, Role::Relay { .. }) {
+        repeats.push("a crash between the container's answer and its acknowledgement delivers again");
+    }
+    Guarantee {
+        loss: loss.map(|(why, _)| why),
+        repeats: join(&repeats),
+        improve,
+    }
+}
+
+const NO_IDS: &str = "messages have no id";
+const CLOUD_EVENTS: &str = "publishers that send CloudEvents, whose ids are used";
+
+/// From the component to a recipient.
+fn leaving(plan: &Plan, output: &Output) -> Guarantee {
+    let loss = match output {
+        Output::Stream(to) => published_loss(plan, to),
+        Output::Component { .. } => None,
+    };
+    let mut repeats = Vec::new();
+    let mut improve = loss.as_ref().map(|(_, better)| (*better).to_owned());
+    match plan.role {
+        Role::Join { .. } => {
+            repeats.push("windows by receipt time may regroup after a crash");
+            improve.get_or_insert_with(|| {
+                "event time (`timestamp` on the Streams), which a later release brings".to_owned()
+            });
+        }
+        Role::Relay { .. } => repeats.push("what the container sends again is sent again"),
+        Role::Map { .. } => {}
+    }
+    if !matches!(plan.role, Role::Relay { .. })
+        && plan
+            .inputs
+            .iter()
+            .any(|input| !has_ids(protocol(plan, &input.source.cluster_stream)))
+    {
+        repeats.push(NO_IDS);
+        improve.get_or_insert_with(|| CLOUD_EVENTS.to_owned());
+    }
+    Guarantee {
+        loss: loss.map(|(why, _)| why),
+        repeats: join(&repeats),
+        improve,
+    }
+}
+
+/// Redis gives every entry an id that redelivery keeps; AMQP and MQTT give none.
+fn has_ids(protocol: Option<Protocol>) -> bool {
+    protocol == Some(Protocol::Redis)
+}
+
+fn join(reasons: &[&str]) -> Option<String> {
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// Why messages may be lost, and the setting that prevents it.
+type Loss = Option<(String, &'static str)>;
+
+fn published_loss(plan: &Plan, to: &Topic) -> Loss {
+    let cluster = plan.cluster_streams.get(&to.cluster_stream)?;
+    let get = |name: &str| find(&cluster.properties, name);
+    match cluster.protocol {
+        Protocol::Redis => trimmed(get("maxLenApprox"), get("streamTTL")),
+        Protocol::RabbitMq => transient(get("deliveryMode")),
+        Protocol::Mqtt => qos(get("qos")),
+    }
+}
+
+fn find<'p>(properties: &'p BTreeMap<String, String>, name: &str) -> Option<&'p str> {
+    properties.get(name).map(String::as_str)
+}
+
+fn trimmed(length: Option<&str>, age: Option<&str>) -> Loss {
+    if let Some(length) = length.filter(|length| !matches!(*length, "" | "0")) {
+        let why = format!("Redis keeps about {length} entries of the stream, read or not (maxLenApprox)");
+        return Some((why, "no `maxLenApprox`"));
+    }
+    let age = age.filter(|age| !matches!(*age, "" | "0"))?;
+    Some((
+        format!("Redis keeps entries for {age}, read or not (streamTTL)"),
+        "no `streamTTL`",
+    ))
+}
+
+fn rabbitmq_loss<'p>(get: impl Fn(&str) -> Option<&'p str>) -> Loss {
+    if properties::is_true(get("autoAck")) {
+        let why = "RabbitMQ forgets a message once it is sent (autoAck)".to_owned();
+        return Some((why, "`autoAck: \"false\"`"));
+    }
+    if let Some(most) = get("maxLen")
+        .or_else(|| get("maxLenBytes"))
+        .filter(|most| !matches!(*most, "" | "0"))
+    {
+        let why = format!("RabbitMQ drops the oldest messages of a queue beyond {most} (maxLen)");
+        return Some((why, "no `maxLen`"));
+    }
+    if let Some(age) = get("ttlInSeconds").filter(|age| !matches!(*age, "" | "0")) {
+        let why = format!("RabbitMQ drops messages after {age} s (ttlInSeconds)");
+        return Some((why, "no `ttlInSeconds`"));
+    }
+    transient(get("deliveryMode"))
+}
+
+/// The runtime publishes persistent messages unless it is told otherwise.
+fn transient(delivery_mode: Option<&str>) -> Loss {
+    matches!(delivery_mode, Some("0" | "1")).then(|| {
+        let why =
+            "RabbitMQ keeps transient messages in memory, and loses them when it restarts (deliveryMode)";
+        (why.to_owned(), "`deliveryMode: \"2\"`")
+    })
+}
+
+fn mqtt_loss<'p>(get: impl Fn(&str) -> Option<&'p str>) -> Loss {
+    if properties::is_true(get("cleanSession")) {
+        let why =
+            "what is published while the component is away is not kept for it (cleanSession)".to_owned();
+        return Some((why, "`cleanSession: \"false\"`"));
+    }
+    qos(get("qos"))
+}
+
+fn qos(qos: Option<&str>) -> Loss {
+    (qos == Some("0")).then(|| {
+        (
+            "MQTT sends each message once and forgets it (qos 0)".to_owned(),
+            "`qos: \"1\"`",
+        )
+    })
+}
