@@ -1,10 +1,22 @@
 //! The engine: what a message goes through between a broker and its recipients, as pure state machines.
 //!
-//! No I/O, no clock, no environment: time and randomness are arguments, results are effects. The modules stand
-//! in the order in which a message meets them.
+//! No I/O, no clock, no environment: time and randomness are arguments, results are effects. A message
+//! meets [`component`] (which drives all else), [`json`], [`row`], [`expr`], [`map`] or [`join`], [`event`],
+//! [`delivery`] and, once all that was made of it is accepted, the ack.
 
+mod ack;
+pub mod component;
+pub mod counters;
+pub mod delivery;
+pub mod event;
 pub mod expr;
 pub mod field;
+mod id;
+pub mod join;
+pub mod json;
 pub mod layout;
+pub mod map;
+pub mod row;
 pub mod time;
 pub mod value;
+pub mod window;

@@ -1,0 +1,212 @@
+//! What happens to a message that arrives.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::shipping::Shipment;
+use super::{Component, Effect, Incoming, OverBudget, Role};
+use crate::event::{Data, Event, Origin};
+use crate::id::{self, Id};
+use crate::join::{Arrival, JoinSpec, OpenWindow};
+use crate::json::{DecodeError, Identity};
+use crate::map::{MapError, MapSpec, Mapped};
+use crate::time::Time;
+
+/// A message was delivered as often as its input allows.
+const TOO_MANY_DELIVERIES: &str = "TooManyDeliveries";
+
+/// Ids of what a map makes.
+const MAPPED: u8 = b'm';
+
+impl Component {
+    /// A message has arrived.
+    pub fn message(&mut self, message: Incoming<'_>, now: Time) {
+        let Some(input) = self.inputs.get(message.input) else {
+            return;
+        };
+        self.counters.inputs[message.input].received += 1;
+        self.sequence += 1;
+        if input.max_deliveries > 0 && message.attempts >= input.max_deliveries {
+            // It may be what brought the process down before: it is not even looked at.
+            let text = format!("delivered {} times without an ack", message.attempts);
+            self.dead_letter_message(&message, TOO_MANY_DELIVERIES, text, message.attempts, now);
+        } else {
+            match &*Arc::clone(&self.role) {
+                Role::Join(spec) => self.join(spec, &message, now),
+                Role::Map(spec) => self.map(spec, &message, now),
+                Role::Relay { .. } => self.relay(&message, now),
+            }
+        }
+        self.mind_budget();
+    }
+
+    fn join(&mut self, spec: &JoinSpec, message: &Incoming<'_>, now: Time) {
+        let layout = spec.layout(message.input);
+        let extra = usize::from(spec.keeps_messages());
+        let decoded = match self.decoder.decode(message.payload, layout, extra, &mut self.row) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.undecodable(message, &error, now),
+        };
+        if spec.keeps_messages() {
+            self.row.set_json(layout.slots(), &decoded.data);
+        }
+        let floor = self.floor(spec, now);
+        let window = spec.windows().of(message.received.max(floor));
+        let open = self
+            .open
+            .entry(window.start)
+            .or_insert_with(|| OpenWindow::new(spec, window));
+        let before = open.bytes(message.input);
+        let (stream, sequence) = (&self.inputs[message.input].cluster_stream, self.sequence);
+        let id = || identify(decoded.identity.as_ref(), stream, message, sequence);
+        let errors = &mut self.counters.expression_errors;
+        let arrival = open.arrive(spec, message.input, (id, message.token), &self.row, |error| {
+            *errors.entry(error.reason()).or_default() += 1;
+        });
+        let after = open.bytes(message.input);
+        if arrival == Arrival::Filtered {
+            self.counters.inputs[message.input].filtered += 1;
+            return self.ack(message.input, message.token);
+        }
+        self.budget.add(Some(message.input), after.saturating_sub(before));
+        let budget = self.budget.limit();
+        if self.budget.held() >= budget && !open.over_budget {
+            let held = (0..spec.inputs()).map(|input| open.bytes(input)).sum();
+            if held >= budget {
+                open.over_budget = true;
+                self.effects
+                    .push(Effect::OverBudget(OverBudget { window, held, budget }));
+            }
+        }
+    }
+
+    /// The earliest time that a message can still have: that of the oldest open window, or of the current one.
+    /// While redelivery after a start goes on there is none, so that a window's messages meet again.
+    fn floor(&self, spec: &JoinSpec, now: Time) -> Time {
+        if !self.live() {
+            return Time(i64::MIN);
+        }
+        let current = spec.windows().of(now).start;
+        self.open
+            .keys()
+            .next()
+            .map_or(current, |oldest| current.min(*oldest))
+    }
+
+    fn map(&mut self, spec: &MapSpec, message: &Incoming<'_>, now: Time) {
+        let decoded = match self
+            .decoder
+            .decode(message.payload, spec.layout(), 0, &mut self.row)
+        {
+            Ok(decoded) => decoded,
+            Err(error) => return self.undecodable(message, &error, now),
+        };
+        let data = match spec.apply(&self.row.row(), message.topic, message.key) {
+            Ok(Mapped::Result(data)) => data,
+            Ok(Mapped::Unchanged) => decoded.data.into_owned().into_bytes(),
+            Ok(Mapped::Filtered) => {
+                self.counters.inputs[message.input].filtered += 1;
+                return self.ack(message.input, message.token);
+            }
+            Err(MapError::Filter(error)) => {
+                *self.counters.expression_errors.entry(error.reason()).or_default() += 1;
+                self.counters.inputs[message.input].filtered += 1;
+                return self.ack(message.input, message.token);
+            }
+            Err(MapError::Select(error)) => {
+                *self.counters.expression_errors.entry(error.reason()).or_default() += 1;
+                let count = message.attempts.saturating_add(1);
+                return self.dead_letter_message(message, error.reason(), error.to_string(), count, now);
+            }
+        };
+        let stream = &self.inputs[message.input].cluster_stream;
+        let id = identify(decoded.identity.as_ref(), stream, message, self.sequence);
+        self.counters.rows += 1;
+        let event = Event {
+            id: id::of_one(MAPPED, &self.uid, id).hex(),
+            source: Arc::clone(&self.source),
+            kind: Cow::Borrowed("io.vivien.streaming.message"),
+            time: message.received,
+            origin: None,
+            data: Data::Json(data),
+            dead_letter: None,
+        };
+        let group = self.hold_one(message);
+        let shipment = Shipment {
+            group,
+            input: message.input,
+            attempts: 0,
+        };
+        self.ship(event, &shipment, 0..self.recipients, now);
+        self.release(group);
+    }
+
+    fn relay(&mut self, message: &Incoming<'_>, now: Time) {
+        let identity = match self.decoder.identify(message.payload) {
+            Ok(identity) => identity,
+            Err(error) => return self.undecodable(message, &error, now),
+        };
+        let cluster_stream = Arc::clone(&self.inputs[message.input].cluster_stream);
+        let payload = message.payload.to_vec();
+        let mut event = Event {
+            id: String::new(),
+            source: Arc::clone(&self.source),
+            // What Dapr calls a message that came without an envelope.
+            kind: Cow::Borrowed("com.dapr.event.sent"),
+            time: message.received,
+            origin: Some(Origin {
+                cluster_stream,
+                topic: message.topic.to_owned(),
+            }),
+            data: Data::Json(payload),
+            dead_letter: None,
+        };
+        if let Some(Identity { source, id, kind }) = identity {
+            event.id = id.into_owned();
+            event.source = source.into();
+            event.kind = Cow::Owned(kind.into_owned());
+            if let Data::Json(payload) = event.data {
+                event.data = Data::CloudEvent(payload);
+            }
+        } else {
+            let stream = &self.inputs[message.input].cluster_stream;
+            event.id = identify(None, stream, message, self.sequence).hex();
+        }
+        self.counters.rows += 1;
+        let group = self.hold_one(message);
+        let shipment = Shipment {
+            group,
+            input: message.input,
+            attempts: message.attempts,
+        };
+        self.ship(event, &shipment, message.input..message.input + 1, now);
+        self.release(group);
+    }
+}
+
+impl Component {
+    fn undecodable(&mut self, message: &Incoming<'_>, error: &DecodeError, now: Time) {
+        let count = message.attempts.saturating_add(1);
+        self.dead_letter_message(message, error.reason(), error.to_string(), count, now);
+    }
+}
+
+/// A message's id: its producer's if it gave one, else its broker's; failing both, one of its own.
+pub(super) fn identify(
+    identity: Option<&Identity<'_>>,
+    cluster_stream: &str,
+    message: &Incoming<'_>,
+    sequence: u64,
+) -> Id {
+    match identity {
+        Some(Identity { source, id, .. }) => Id::of_event(source, id),
+        None if message.position.is_empty() => Id::of_arrival(
+            cluster_stream,
+            message.topic,
+            message.received,
+            sequence,
+            message.payload,
+        ),
+        None => Id::of_position(cluster_stream, message.topic, message.position),
+    }
+}

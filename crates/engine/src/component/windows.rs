@@ -1,0 +1,96 @@
+//! What happens when a window closes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::shipping::{DEAD_LETTER, Shipment};
+use super::{Component, Effect, Role};
+use crate::event::{Data, DeadLetter, Event};
+use crate::id::Id;
+use crate::join::{Closed, FailedRow, JoinSpec, OpenWindow};
+use crate::time::Time;
+
+/// The input that speaks for a row where only one can: a row's dead letter goes to its topic.
+const FIRST: usize = 0;
+
+impl Component {
+    /// Closes all windows that end at `until` or before, the oldest first.
+    pub(super) fn close_windows(&mut self, until: Time, now: Time) {
+        let role = Arc::clone(&self.role);
+        let Role::Join(spec) = &*role else { return };
+        while self
+            .open
+            .first_key_value()
+            .is_some_and(|(_, open)| open.bounds().end <= until)
+        {
+            if let Some((_, open)) = self.open.pop_first() {
+                self.close_window(spec, open, now);
+            }
+        }
+    }
+
+    fn close_window(&mut self, spec: &JoinSpec, open: OpenWindow, now: Time) {
+        for input in 0..spec.inputs() {
+            self.budget.sub(Some(input), open.bytes(input));
+        }
+        let time = open.bounds().end;
+        let Closed {
+            results,
+            failed,
+            messages,
+            report,
+            errors,
+        } = open.close(spec, &self.uid, self.budget.limit());
+        self.counters.windows += 1;
+        self.counters.rows += report.rows;
+        for (reason, count) in errors {
+            *self.counters.expression_errors.entry(reason).or_default() += count;
+        }
+        self.effects.push(Effect::Window(Box::new(report)));
+        let group = self.hold(messages);
+        let shipment = Shipment {
+            group,
+            input: FIRST,
+            attempts: 0,
+        };
+        for (id, data) in results {
+            let event = self.result(spec, id, data, time);
+            self.ship(event, &shipment, 0..self.recipients, now);
+        }
+        for row in failed {
+            let letter = self.failed_row(row, now);
+            self.send_dead_letter(letter, group, FIRST, now);
+        }
+        self.release(group);
+    }
+
+    fn result(&self, spec: &JoinSpec, id: Id, data: Vec<u8>, time: Time) -> Event {
+        Event {
+            id: id.hex(),
+            source: Arc::clone(&self.source),
+            kind: Cow::Borrowed(spec.event_type()),
+            time,
+            origin: None,
+            data: Data::Json(data),
+            dead_letter: None,
+        }
+    }
+
+    fn failed_row(&self, row: FailedRow, now: Time) -> Event {
+        Event {
+            id: row.id.hex(),
+            source: Arc::clone(&self.source),
+            kind: DEAD_LETTER,
+            time: now,
+            origin: None,
+            data: Data::Json(row.data),
+            dead_letter: Some(DeadLetter {
+                reason: row.reason,
+                message: row.message,
+                source: self.source.to_string(),
+                position: String::new(),
+                count: 0,
+            }),
+        }
+    }
+}

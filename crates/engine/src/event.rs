@@ -1,0 +1,206 @@
+//! What leaves the engine: an event, and how it looks as a CloudEvent.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::json::Decoder;
+use crate::layout::Layout;
+use crate::row::RowBuilder;
+use crate::time::Time;
+use crate::value::Value;
+
+/// A result, a message that is passed on, or a dead letter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The CloudEvent's `id`: 32 hexadecimal digits, the same each time this event is made; or the one that a
+    /// message that is passed on came with.
+    pub id: String,
+    /// The CloudEvent's `source`.
+    pub source: Arc<str>,
+    /// The CloudEvent's `type`.
+    pub kind: Cow<'static, str>,
+    /// The CloudEvent's `time`: the end of the window, or when the message was received.
+    pub time: Time,
+    /// Where the message came from, for one that is passed on.
+    pub origin: Option<Origin>,
+    /// What it says.
+    pub data: Data,
+    /// Why it is a dead letter, if it is one.
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// The place a message was taken from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The ClusterStream.
+    pub cluster_stream: Arc<str>,
+    /// The topic on it.
+    pub topic: String,
+}
+
+/// An event's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// JSON.
+    Json(Vec<u8>),
+    /// Bytes that are not JSON: what a message was that could not be decoded.
+    Bytes(Vec<u8>),
+    /// A whole CloudEvent in structured JSON mode, as it came in.
+    CloudEvent(Vec<u8>),
+}
+
+/// Why something went to a dead-letter topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// CamelCase, also the label of the counter.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+    /// `clusterStream/topic` that the message was taken from.
+    pub source: String,
+    /// Its position there; empty if the broker gives none.
+    pub position: String,
+    /// How often it had been delivered.
+    pub count: u32,
+}
+
+impl Event {
+    /// What a recipient that takes bare data gets: JSON, except for the bytes of a message that was none.
+    pub fn data(&self) -> Cow<'_, [u8]> {
+        match &self.data {
+            Data::Json(data) | Data::Bytes(data) => Cow::Borrowed(data),
+            Data::CloudEvent(event) => {
+                let decoded =
+                    Decoder::new(usize::MAX).decode(event, &Layout::default(), 0, &mut RowBuilder::default());
+                match decoded.map(|decoded| decoded.data) {
+                    Ok(Cow::Borrowed(data)) => Cow::Borrowed(data.as_bytes()),
+                    Ok(Cow::Owned(data)) => Cow::Owned(data.into_bytes()),
+                    // Data in base64 that is no JSON: there is no better JSON for it than the event itself.
+                    Err(_) => Cow::Borrowed(event),
+                }
+            }
+        }
+    }
+
+    /// The event in CloudEvents' structured JSON mode.
+    pub fn to_cloudevent(&self) -> Vec<u8> {
+        let data = match &self.data {
+            Data::CloudEvent(event) => return event.clone(),
+            Data::Json(data) | Data::Bytes(data) => data,
+        };
+        let mut out = Vec::with_capacity(data.len() + 512);
+        out.extend_from_slice(b"{\"specversion\":\"1.0\"");
+        attribute(&mut out, "id", &self.id);
+        attribute(&mut out, "source", &self.source);
+        attribute(&mut out, "type", &self.kind);
+        if let Ok(time) = jiff::Timestamp::from_microsecond(self.time.0) {
+            attribute(&mut out, "time", &time.to_string());
+        }
+        if let Some(origin) = &self.origin {
+            attribute(&mut out, "pubsubname", &origin.cluster_stream);
+            attribute(&mut out, "topic", &origin.topic);
+        }
+        if let Some(dead_letter) = &self.dead_letter {
+            attribute(&mut out, "deadletterreason", dead_letter.reason);
+            attribute(&mut out, "deadlettermessage", &dead_letter.message);
+            attribute(&mut out, "deadlettersource", &dead_letter.source);
+            attribute(&mut out, "deadletterposition", &dead_letter.position);
+            out.extend_from_slice(b",\"deadlettercount\":");
+            out.extend_from_slice(itoa::Buffer::new().format(dead_letter.count).as_bytes());
+        }
+        if let Data::Json(json) = &self.data {
+            attribute(&mut out, "datacontenttype", "application/json");
+            out.extend_from_slice(b",\"data\":");
+            out.extend_from_slice(json);
+        } else {
+            attribute(&mut out, "datacontenttype", "application/octet-stream");
+            attribute(&mut out, "data_base64", &STANDARD.encode(data));
+        }
+        out.push(b'}');
+        out
+    }
+
+    /// Bytes that holding the event takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let (Data::Json(data) | Data::Bytes(data) | Data::CloudEvent(data)) = &self.data;
+        let letter = self
+            .dead_letter
+            .as_ref()
+            .map_or(0, |letter| letter.message.len() + letter.source.len());
+        (data.capacity() + self.id.len() + letter + size_of::<Event>()) as u64
+    }
+}
+
+fn attribute(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    write_string(value, out);
+}
+
+/// Appends a JSON string.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    // JSON has a form for every string.
+    let _ = Value::Str(text.into()).write_json(out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(data: Data) -> Event {
+        Event {
+            id: "0f".to_owned(),
+            source: Arc::from("/ns/joiner/a\"b"),
+            kind: Cow::Borrowed("t"),
+            time: Time(1_500_000),
+            origin: None,
+            data,
+            dead_letter: None,
+        }
+    }
+
+    #[test]
+    fn a_result_is_a_cloudevent() {
+        let event = event(Data::Json(b"[1,2]".to_vec()));
+        insta::assert_snapshot!(String::from_utf8(event.to_cloudevent()).unwrap(), @r#"{"specversion":"1.0","id":"0f","source":"/ns/joiner/a\"b","type":"t","time":"1970-01-01T00:00:01.5Z","datacontenttype":"application/json","data":[1,2]}"#);
+        assert_eq!(*event.data(), *b"[1,2]");
+    }
+
+    #[test]
+    fn a_dead_letter_says_why_and_keeps_the_bytes() {
+        let mut event = event(Data::Bytes(vec![0xff, 0]));
+        event.dead_letter = Some(DeadLetter {
+            reason: "InvalidUtf8",
+            message: "not UTF-8\n(at byte 0)".to_owned(),
+            source: "redis/tenants".to_owned(),
+            position: "1-0".to_owned(),
+            count: 2,
+        });
+        insta::assert_snapshot!(String::from_utf8(event.to_cloudevent()).unwrap(), @r#"{"specversion":"1.0","id":"0f","source":"/ns/joiner/a\"b","type":"t","time":"1970-01-01T00:00:01.5Z","deadletterreason":"InvalidUtf8","deadlettermessage":"not UTF-8\n(at byte 0)","deadlettersource":"redis/tenants","deadletterposition":"1-0","deadlettercount":2,"datacontenttype":"application/octet-stream","data_base64":"/wA="}"#);
+        assert_eq!(*event.data(), [0xff, 0]);
+    }
+
+    #[test]
+    fn a_cloudevent_is_passed_on_as_it_came() {
+        let text = br#"{ "specversion":"1.0","id":"1","source":"s","type":"t","x":1,"data":{ "a":1 } }"#;
+        let passed = event(Data::CloudEvent(text.to_vec()));
+        assert_eq!(passed.to_cloudevent(), text);
+        assert_eq!(*passed.data(), *br#"{ "a":1 }"#);
+        let times = event(Data::Json(b"1".to_vec()));
+        assert!(
+            !String::from_utf8(
+                Event {
+                    time: Time::MAX,
+                    ..times
+                }
+                .to_cloudevent()
+            )
+            .unwrap()
+            .contains("time")
+        );
+    }
+}

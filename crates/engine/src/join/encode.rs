@@ -1,0 +1,194 @@
+//! Writes rows as JSON, and names them.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use super::emit::FailedRow;
+use super::matching::Sink;
+use super::open::Side;
+use super::spec::{Emit, JoinSpec};
+use crate::counters::CutShort;
+use crate::event::write_string;
+use crate::expr::{Context, EvalError};
+use crate::field::Field;
+use crate::id::{Hash, Id};
+use crate::row::Row;
+use crate::value::Value;
+
+/// Ids of a single row, of all rows together, and of a row that failed.
+const ROW: u8 = b'r';
+const BATCH: u8 = b'b';
+const FAILED: u8 = b'f';
+
+/// What an event takes beside its data, roughly.
+const EVENT: u64 = 256;
+
+/// Takes the rows that a join finds.
+pub(super) struct Encoder<'a> {
+    spec: &'a JoinSpec,
+    uid: &'a str,
+    sides: &'a [Side],
+    limit: u64,
+    batch: Hash,
+    /// The batch so far, or the row that is being written.
+    out: Vec<u8>,
+    /// Bytes of results and failed rows that are complete.
+    complete: u64,
+    done: Encoded,
+}
+
+/// All rows of a window.
+#[derive(Default)]
+pub(super) struct Encoded {
+    pub(super) results: Vec<(Id, Vec<u8>)>,
+    pub(super) failed: Vec<FailedRow>,
+    pub(super) rows: u64,
+    pub(super) errors: BTreeMap<&'static str, u64>,
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn new(spec: &'a JoinSpec, uid: &'a str, sides: &'a [Side], limit: u64) -> Encoder<'a> {
+        Encoder {
+            spec,
+            uid,
+            sides,
+            limit,
+            batch: Hash::of_component(BATCH, uid),
+            out: Vec::new(),
+            complete: 0,
+            done: Encoded::default(),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Encoded {
+        if self.spec.emit == Emit::Batch && !self.out.is_empty() {
+            self.out.push(b']');
+            self.done.results.push((self.batch.finish(), self.out));
+        }
+        self.done
+    }
+
+    fn id(&self, domain: u8, rows: &[u32]) -> Id {
+        let mut hash = Hash::of_component(domain, self.uid);
+        hash.row(ids(self.spec, self.sides, rows));
+        hash.finish()
+    }
+
+    /// Appends the row that `select` makes, or all messages by variable.
+    fn write(&mut self, cx: &Context<'_>, rows: &[u32]) -> Result<(), EvalError> {
+        if let Some(select) = &self.spec.select {
+            return select.write_json(cx, &mut self.out);
+        }
+        for (input, variable) in self.spec.variables.iter().enumerate() {
+            self.out.push(if input == 0 { b'{' } else { b',' });
+            write_string(variable, &mut self.out);
+            self.out.push(b':');
+            let row = self.sides[input].store.row(rows[input] as usize);
+            write_field(row.field(self.spec.layouts[input].slots()), &mut self.out);
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// The fields that expressions read of a row's messages, by variable: what a person needs to see why it
+    /// failed.
+    fn fields(&self, rows: &[u32]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (input, variable) in self.spec.variables.iter().enumerate() {
+            out.push(if input == 0 { b'{' } else { b',' });
+            write_string(variable, &mut out);
+            out.push(b':');
+            let row = self.sides[input].store.row(rows[input] as usize);
+            write_tree(&self.spec.fields[input], 0, row, &mut out);
+        }
+        out.push(b'}');
+        out
+    }
+}
+
+impl Sink for Encoder<'_> {
+    fn row(&mut self, cx: &Context<'_>, rows: &[u32]) -> ControlFlow<CutShort> {
+        let before = self.out.len();
+        if self.complete + before as u64 > self.limit {
+            return ControlFlow::Break(CutShort::Budget);
+        }
+        let batch = self.spec.emit == Emit::Batch;
+        if batch {
+            self.out.push(if before == 0 { b'[' } else { b',' });
+        }
+        match self.write(cx, rows) {
+            Ok(()) if batch => {
+                self.done.rows += 1;
+                self.batch.row(ids(self.spec, self.sides, rows));
+            }
+            Ok(()) => {
+                self.done.rows += 1;
+                let data = std::mem::take(&mut self.out);
+                self.complete += data.capacity() as u64 + EVENT;
+                self.done.results.push((self.id(ROW, rows), data));
+            }
+            Err(error) => {
+                self.out.truncate(before);
+                self.error(&error);
+                let data = self.fields(rows);
+                self.complete += data.capacity() as u64 + 2 * EVENT;
+                let (reason, message) = (error.reason(), error.to_string());
+                self.done.failed.push(FailedRow {
+                    id: self.id(FAILED, rows),
+                    data,
+                    reason,
+                    message,
+                });
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn error(&mut self, error: &EvalError) {
+        *self.done.errors.entry(error.reason()).or_default() += 1;
+    }
+}
+
+/// The ids of a row's messages, in the order of the variables' names: that order survives an edit of `from`, and
+/// tells (a, b) from (b, a) in a join of a stream with itself.
+fn ids(spec: &JoinSpec, sides: &[Side], rows: &[u32]) -> impl Iterator<Item = Id> {
+    spec.by_name
+        .iter()
+        .map(|input| sides[*input].store.id(rows[*input] as usize))
+}
+
+/// Appends a field as compact JSON; one that is absent as `null`.
+fn write_field(field: Field<'_>, out: &mut Vec<u8>) {
+    let value = Value::from_field(field).unwrap_or(Value::Null);
+    // What came from JSON can be written as JSON.
+    let _ = value.write_json(out);
+}
+
+/// Appends the fields of a row as the object that they were in. `fields` are sorted by path and agree in their
+/// first `depth` names.
+fn write_tree(fields: &[(Vec<Box<str>>, usize)], depth: usize, row: Row<'_>, out: &mut Vec<u8>) {
+    if let [(path, slot)] = fields
+        && path.len() == depth
+    {
+        return write_field(row.field(*slot), out);
+    }
+    out.push(b'{');
+    let mut first = true;
+    for group in fields.chunk_by(|(a, _), (b, _)| a.get(depth) == b.get(depth)) {
+        let absent = group.iter().all(|(_, slot)| row.field(*slot) == Field::Absent);
+        let Some(name) = group
+            .first()
+            .and_then(|(path, _)| path.get(depth))
+            .filter(|_| !absent)
+        else {
+            continue;
+        };
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        write_string(name, out);
+        out.push(b':');
+        write_tree(group, depth + 1, row, out);
+    }
+    out.push(b'}');
+}

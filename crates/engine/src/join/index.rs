@@ -1,0 +1,152 @@
+//! The index of one input in one window, built as messages arrive: which rows have which key.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use hashbrown::HashTable;
+
+use super::matching::Single;
+use super::store::Store;
+use crate::expr::{Context, EvalError, Program};
+use crate::value::Value;
+
+/// No row follows.
+const END: u32 = u32::MAX;
+
+/// Rows whose keys are equal.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    hash: u64,
+    first: u32,
+    last: u32,
+}
+
+/// Groups by key. Rows are numbers of the store that belongs to it.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    groups: HashTable<Group>,
+    /// By row: the next one with an equal key.
+    next: Vec<u32>,
+}
+
+/// A key: the values of one or more expressions.
+pub(super) enum Key<'a> {
+    One(Value<'a>),
+    Many(Vec<Value<'a>>),
+}
+
+impl<'a> Key<'a> {
+    pub(super) fn eval(programs: &'a [Program], cx: &Context<'a>) -> Result<Key<'a>, EvalError> {
+        if let [program] = programs {
+            return program.eval(cx).map(Key::One);
+        }
+        programs
+            .iter()
+            .map(|program| program.eval(cx))
+            .collect::<Result<_, _>>()
+            .map(Key::Many)
+    }
+
+    fn values(&self) -> &[Value<'a>] {
+        match self {
+            Key::One(value) => std::slice::from_ref(value),
+            Key::Many(values) => values,
+        }
+    }
+
+    /// `SipHash`, because keys come from outside: with a weaker one, a sender could choose them to collide.
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for value in self.values() {
+            value.key_hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    fn equals(&self, other: &Key<'_>) -> bool {
+        self.values().iter().zip(other.values()).all(|(a, b)| a.cel_eq(b))
+    }
+
+    /// Whether it could equal anything: NaN does not even equal itself.
+    pub(super) fn matches_itself(&self) -> bool {
+        self.equals(self)
+    }
+}
+
+impl Index {
+    /// Adds the row that is about to become the store's last; `build` computes the keys of stored
+    /// rows.
+    // Rows are counted in u32; the memory budget ends long before 2^32 of them.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn add(&mut self, key: &Key<'_>, store: &Store, build: &[Program], single: Single) {
+        let row = self.next.len() as u32;
+        self.next.push(END);
+        let hash = key.hash();
+        let same = |group: &Group| group.hash == hash && equal(single, group.first, key, store, build);
+        if let Some(group) = self.groups.find_mut(hash, same) {
+            if let Some(last) = self.next.get_mut(group.last as usize) {
+                *last = row;
+            }
+            group.last = row;
+        } else {
+            self.groups.insert_unique(
+                hash,
+                Group {
+                    hash,
+                    first: row,
+                    last: row,
+                },
+                |group| group.hash,
+            );
+        }
+    }
+
+    /// The rows with this key, in the order in which they came.
+    pub(super) fn find<'i>(
+        &'i self,
+        key: &Key<'_>,
+        store: &Store,
+        build: &[Program],
+        single: Single,
+    ) -> Chain<'i> {
+        let hash = key.hash();
+        let same = |group: &Group| group.hash == hash && equal(single, group.first, key, store, build);
+        Chain {
+            next: &self.next,
+            row: self.groups.find(hash, same).map_or(END, |group| group.first),
+        }
+    }
+
+    /// Bytes allocated.
+    pub(super) fn bytes(&self) -> usize {
+        // One control byte for each bucket; an eighth of the buckets is always free.
+        let buckets = self.groups.capacity() / 7 * 8;
+        buckets * (size_of::<Group>() + 1) + self.next.capacity() * size_of::<u32>()
+    }
+}
+
+/// Whether a stored row has this key.
+fn equal(single: Single, row: u32, key: &Key<'_>, store: &Store, build: &[Program]) -> bool {
+    let row = store.row(row as usize);
+    single.with(&row, |cx| {
+        Key::eval(build, cx).is_ok_and(|other| key.equals(&other))
+    })
+}
+
+/// The rows of a group.
+pub(super) struct Chain<'i> {
+    next: &'i [u32],
+    row: u32,
+}
+
+impl Iterator for Chain<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        if self.row == END {
+            return None;
+        }
+        let row = self.row;
+        self.row = self.next.get(row as usize).copied().unwrap_or(END);
+        Some(row)
+    }
+}

@@ -1,0 +1,23 @@
+//! Joins: the messages of a window, by input, and the rows that they make together.
+//!
+//! `where` is taken apart once ([`plan`]): what concerns one input is checked when a message arrives, equalities
+//! between inputs become keys of an index that is built on arrival ([`index`]), and the rest is checked when the
+//! window closes ([`matching`]), on combinations whose keys agree. So the work grows with the messages and the
+//! rows, not with the product of the inputs.
+
+mod emit;
+mod encode;
+mod explain;
+mod index;
+mod matching;
+mod open;
+mod plan;
+mod spec;
+mod store;
+
+pub use explain::{Explanation, StepExplanation};
+pub use spec::{Clause, Emit, JoinSpec, SpecError};
+
+pub(crate) use emit::{Closed, FailedRow};
+pub(crate) use open::{Arrival, OpenWindow};
+pub(crate) use spec::{compile_select, compile_where, layout};

@@ -1,0 +1,117 @@
+//! A window that is open: what has arrived for it.
+
+use super::index::{Index, Key};
+use super::matching::Single;
+use super::spec::JoinSpec;
+use super::store::Store;
+use crate::counters::WindowInput;
+use crate::expr::EvalError;
+use crate::id::Id;
+use crate::row::RowBuilder;
+use crate::window::Window;
+
+/// One input of a window.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) store: Store,
+    /// What the plan looks up by keys.
+    pub(super) index: Option<Index>,
+    pub(super) counts: WindowInput,
+}
+
+impl Side {
+    fn bytes(&self) -> u64 {
+        (self.store.bytes() + self.index.as_ref().map_or(0, Index::bytes)) as u64
+    }
+}
+
+/// Where a message went.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// It may be in rows: held until the window closes.
+    Kept,
+    /// It can be in no row, and nothing of it is kept.
+    Filtered,
+}
+
+/// A window and the messages in it.
+#[derive(Debug)]
+pub(crate) struct OpenWindow {
+    pub(super) window: Window,
+    pub(super) sides: Vec<Side>,
+    pub(super) errors: u64,
+    /// Whether it has been reported that this window alone is over the memory budget.
+    pub(crate) over_budget: bool,
+}
+
+impl OpenWindow {
+    pub(crate) fn new(spec: &JoinSpec, window: Window) -> OpenWindow {
+        let side = |input: usize| Side {
+            store: Store::new(),
+            index: (!spec.plan.steps[spec.plan.step_of[input]].build.is_empty()).then(Index::default),
+            counts: WindowInput::default(),
+        };
+        OpenWindow {
+            window,
+            sides: (0..spec.inputs()).map(side).collect(),
+            errors: 0,
+            over_budget: false,
+        }
+    }
+
+    /// Bytes that an input's messages take.
+    pub(crate) fn bytes(&self, input: usize) -> u64 {
+        self.sides[input].bytes()
+    }
+
+    /// The window's bounds.
+    pub(crate) fn bounds(&self) -> Window {
+        self.window
+    }
+
+    /// Takes a decoded message, if it can be in a row at all. `error` is told of evaluations that fail.
+    pub(crate) fn arrive(
+        &mut self,
+        spec: &JoinSpec,
+        input: usize,
+        (id, token): (impl FnOnce() -> Id, u64),
+        row: &RowBuilder,
+        error: impl FnOnce(&EvalError),
+    ) -> Arrival {
+        let single = Single {
+            inputs: spec.inputs(),
+            window: self.window,
+        };
+        let side = &mut self.sides[input];
+        side.counts.received += 1;
+        let step = &spec.plan.steps[spec.plan.step_of[input]];
+        let wanted = single.with(&row.row(), |cx| {
+            for check in &spec.plan.arrival[input] {
+                if !check.program.test(cx)? {
+                    return Ok(false);
+                }
+            }
+            if let Some(index) = &mut side.index {
+                let key = Key::eval(&step.build, cx)?;
+                if !key.matches_itself() {
+                    return Ok(false);
+                }
+                index.add(&key, &side.store, &step.build, single);
+            }
+            Ok(true)
+        });
+        match wanted {
+            Ok(true) => {
+                side.store.push(id(), token, row.parts());
+                return Arrival::Kept;
+            }
+            Ok(false) => {}
+            Err(cause) => {
+                self.errors += 1;
+                error(&cause);
+            }
+        }
+        side.counts.filtered += 1;
+        Arrival::Filtered
+    }
+}

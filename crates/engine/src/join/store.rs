@@ -1,0 +1,177 @@
+//! The messages of one input in one window: rows in chunks, so that growing moves nothing and holds nothing twice.
+
+use crate::id::Id;
+use crate::row::Row;
+
+/// Rows of one chunk.
+const ROWS: usize = 1024;
+/// Text of one chunk, unless one row has more.
+const TEXT: usize = 128 * 1024;
+/// A first chunk starts with this much text and grows: most windows are small.
+const FIRST_TEXT: usize = 1024;
+
+/// Before a row's slots: the message's id, its token, and where its text is.
+const HEADER: usize = 16 + 8 + 4 + 4;
+
+/// Rows by order of arrival.
+#[derive(Debug)]
+pub(super) struct Store {
+    /// Bytes of a row without its text.
+    stride: usize,
+    len: usize,
+    rows: Vec<Vec<u8>>,
+    texts: Vec<String>,
+    /// Bytes of chunks that will not grow any more.
+    full: usize,
+}
+
+impl Store {
+    pub(super) fn new() -> Store {
+        Store {
+            stride: 0,
+            len: 0,
+            rows: Vec::new(),
+            texts: Vec::new(),
+            full: 0,
+        }
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a row. All rows of a store have the same number of slots.
+    // Chunks are counted in u32: 2^32 of them do not fit into memory; a message's text is below 2 GiB.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn push(&mut self, id: Id, token: u64, (slots, text): (&[u8], &str)) {
+        self.stride = HEADER + slots.len();
+        if self.len.is_multiple_of(ROWS) {
+            self.full += self.rows.last().map_or(0, Vec::capacity);
+            // The first chunk grows as it fills, all others are sure to be needed.
+            self.rows.push(Vec::with_capacity(if self.len == 0 {
+                0
+            } else {
+                ROWS * self.stride
+            }));
+        }
+        let fits = |chunk: &String| chunk.is_empty() || chunk.len() + text.len() <= TEXT;
+        if !self.texts.last().is_some_and(fits) {
+            let capacity = if self.texts.is_empty() {
+                FIRST_TEXT.min(TEXT)
+            } else {
+                TEXT
+            };
+            if let Some(last) = self.texts.last_mut() {
+                // What a row too large for the rest leaves unused.
+                last.shrink_to_fit();
+                self.full += last.capacity();
+            }
+            self.texts.push(String::with_capacity(capacity.max(text.len())));
+        }
+        let chunk = self.texts.len() as u32 - 1;
+        let (Some(row), Some(all)) = (self.rows.last_mut(), self.texts.last_mut()) else {
+            return;
+        };
+        row.extend_from_slice(&id.0);
+        row.extend_from_slice(&token.to_le_bytes());
+        row.extend_from_slice(&chunk.to_le_bytes());
+        row.extend_from_slice(&(all.len() as u32).to_le_bytes());
+        row.extend_from_slice(slots);
+        all.push_str(text);
+        self.len += 1;
+    }
+
+    #[inline]
+    fn bytes_of(&self, row: usize) -> &[u8] {
+        let start = row % ROWS * self.stride;
+        self.rows
+            .get(row / ROWS)
+            .and_then(|chunk| chunk.get(start..start + self.stride))
+            .unwrap_or(&[])
+    }
+
+    /// A row's fields.
+    #[inline]
+    pub(super) fn row(&self, row: usize) -> Row<'_> {
+        let bytes = self.bytes_of(row);
+        let (chunk, start) = (word(bytes, 24), word(bytes, 28));
+        let text = self
+            .texts
+            .get(chunk)
+            .and_then(|text| text.get(start..))
+            .unwrap_or("");
+        Row::new(bytes.get(HEADER..).unwrap_or(&[]), text)
+    }
+
+    /// The id of a row's message.
+    pub(super) fn id(&self, row: usize) -> Id {
+        Id(self
+            .bytes_of(row)
+            .first_chunk::<16>()
+            .copied()
+            .unwrap_or_default())
+    }
+
+    /// The tokens of all messages, in order.
+    pub(super) fn tokens(&self) -> Vec<u64> {
+        let token = |row| self.bytes_of(row).get(16..).and_then(<[u8]>::first_chunk::<8>);
+        (0..self.len)
+            .filter_map(token)
+            .map(|token| u64::from_le_bytes(*token))
+            .collect()
+    }
+
+    /// Bytes allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.full
+            + self.rows.last().map_or(0, Vec::capacity)
+            + self.texts.last().map_or(0, String::capacity)
+            + (self.rows.capacity() + self.texts.capacity()) * size_of::<String>()
+    }
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize) -> usize {
+    bytes
+        .get(at..)
+        .and_then(<[u8]>::first_chunk::<4>)
+        .map_or(0, |word| u32::from_le_bytes(*word) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::Field;
+    use crate::row::RowBuilder;
+
+    #[test]
+    fn rows_come_back_whatever_their_size() {
+        let text = |n: usize| "x".repeat([0, 3, 70_000, 200, 150_000][n % 5]) + &n.to_string();
+        let mut store = Store::new();
+        let mut builder = RowBuilder::default();
+        for n in 0..3_000 {
+            builder.reset(2);
+            #[allow(clippy::cast_precision_loss)]
+            builder.set(0, Field::Number(n as f64));
+            builder.set(1, Field::Str(&text(if n < 20 { n } else { 0 })));
+            store.push(Id([(n % 251).try_into().unwrap(); 16]), n as u64, builder.parts());
+        }
+        for n in 0..3_000 {
+            let row = store.row(n);
+            #[allow(clippy::cast_precision_loss)]
+            let number = Field::Number(n as f64);
+            assert_eq!(row.field(0), number);
+            assert_eq!(row.field(1), Field::Str(&text(if n < 20 { n } else { 0 })));
+            assert_eq!(store.id(n), Id([(n % 251).try_into().unwrap(); 16]));
+        }
+        assert_eq!(store.tokens(), (0..3_000).collect::<Vec<u64>>());
+        let used: usize = store.rows.iter().map(Vec::len).sum::<usize>()
+            + store.texts.iter().map(String::len).sum::<usize>();
+        assert!(
+            store.bytes() >= used && store.bytes() < used + 300_000,
+            "{} of {used}",
+            store.bytes()
+        );
+    }
+}

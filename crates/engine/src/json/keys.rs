@@ -1,0 +1,133 @@
+//! Finds a member name that an object uses twice.
+//!
+//! Small objects compare each new name with the ones before it; larger ones are sorted when they end. Neither
+//! needs a hash, so no choice of names makes it slow: a million names cost a sort.
+
+/// From this many names on an object is sorted instead of compared pairwise.
+const PAIRWISE: usize = 16;
+
+/// Names of more than this many kept for the next message would be memory that only one message needed.
+const KEEP: usize = 4096;
+
+#[derive(Clone, Copy)]
+struct Key {
+    /// The first eight bytes, zero-padded: settles nearly every comparison without touching the text.
+    prefix: u64,
+    start: u32,
+    len: u32,
+    /// Whether `start` counts in `unescaped` instead of the payload.
+    escaped: bool,
+    /// Where the name stands in the payload.
+    offset: u32,
+}
+
+/// The member names of all objects that are open at one point of a scan.
+#[derive(Default)]
+pub(super) struct Keys {
+    keys: Vec<Key>,
+    unescaped: String,
+}
+
+/// Where an object's names begin.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    keys: usize,
+    unescaped: usize,
+}
+
+impl Keys {
+    pub(super) fn clear(&mut self) {
+        self.keys.clear();
+        self.unescaped.clear();
+        self.keys.shrink_to(KEEP);
+        self.unescaped.shrink_to(KEEP);
+    }
+
+    pub(super) fn enter(&self) -> Frame {
+        Frame {
+            keys: self.keys.len(),
+            unescaped: self.unescaped.len(),
+        }
+    }
+
+    /// Adds a name that stands in the payload as it is; false if the object has it already.
+    pub(super) fn add(&mut self, text: &str, frame: Frame, start: usize, name: &str) -> bool {
+        self.push(text, frame, name, start, start, false)
+    }
+
+    /// Adds a name whose escapes have been resolved.
+    pub(super) fn add_escaped(&mut self, text: &str, frame: Frame, offset: usize, name: &str) -> bool {
+        let start = self.unescaped.len();
+        self.unescaped.push_str(name);
+        self.push(text, frame, name, start, offset, true)
+    }
+
+    // Payloads are below 4 GiB (`Limits::max_bytes` is clamped), so positions fit.
+    #[allow(clippy::cast_possible_truncation)]
+    fn push(
+        &mut self,
+        text: &str,
+        frame: Frame,
+        name: &str,
+        start: usize,
+        offset: usize,
+        escaped: bool,
+    ) -> bool {
+        let key = Key {
+            prefix: prefix(name.as_bytes()),
+            start: start as u32,
+            len: name.len() as u32,
+            escaped,
+            offset: offset as u32,
+        };
+        let seen = &self.keys[frame.keys..];
+        let fresh = seen.len() >= PAIRWISE || !seen.iter().any(|other| self.same(text, *other, key));
+        self.keys.push(key);
+        fresh
+    }
+
+    /// Ends an object; the offset of a name that it has twice, if any was not found earlier.
+    pub(super) fn leave(&mut self, text: &str, frame: Frame) -> Option<usize> {
+        let mut duplicate = None;
+        if self.keys.len() - frame.keys > PAIRWISE {
+            let mut keys = std::mem::take(&mut self.keys);
+            let all = &mut keys[frame.keys..];
+            all.sort_unstable_by(|a, b| {
+                (a.prefix, a.len)
+                    .cmp(&(b.prefix, b.len))
+                    .then_with(|| self.bytes(text, *a).cmp(self.bytes(text, *b)))
+            });
+            duplicate = all
+                .windows(2)
+                .filter(|pair| self.same(text, pair[0], pair[1]))
+                .map(|pair| pair[0].offset.max(pair[1].offset) as usize)
+                .min();
+            self.keys = keys;
+        }
+        self.keys.truncate(frame.keys);
+        self.unescaped.truncate(frame.unescaped);
+        duplicate
+    }
+
+    fn same(&self, text: &str, a: Key, b: Key) -> bool {
+        a.prefix == b.prefix && a.len == b.len && (a.len <= 8 || self.bytes(text, a) == self.bytes(text, b))
+    }
+
+    fn bytes<'a>(&'a self, text: &'a str, key: Key) -> &'a [u8] {
+        let from = if key.escaped {
+            self.unescaped.as_bytes()
+        } else {
+            text.as_bytes()
+        };
+        &from[key.start as usize..key.start as usize + key.len as usize]
+    }
+}
+
+fn prefix(name: &[u8]) -> u64 {
+    if let Some(first) = name.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut bytes = [0; 8];
+    bytes[..name.len()].copy_from_slice(name);
+    u64::from_be_bytes(bytes)
+}

@@ -1,0 +1,161 @@
+//! Numbers by RFC 8259's grammar, to the nearest double; the digits of large integers are kept.
+
+use super::error::DecodeErrorKind;
+
+/// What a scanned number is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Number {
+    /// A double that stands for the number as `field::Field::Number` promises.
+    Double(f64),
+    /// An integer beyond 2^53, to be kept as text.
+    BigInt,
+}
+
+/// Every integer up to this has a double of its own.
+const EXACT: u64 = 1 << 53;
+
+/// Powers of ten that a double holds exactly: with a mantissa up to 2^53, one multiplication or division by
+/// them rounds correctly (Clinger, "How to read floating point numbers accurately", 1990).
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+
+/// Scans the number at the start of `text`, which may go on after it. Gives its length and what it is, or
+/// what is wrong and where.
+pub(super) fn scan(text: &str) -> Result<(usize, Number), (DecodeErrorKind, usize)> {
+    let bytes = text.as_bytes();
+    let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
+    let negative = at(0) == b'-';
+    let mut i = usize::from(negative);
+    let mut mantissa: u64 = 0;
+    let start = i;
+    while at(i).is_ascii_digit() {
+        mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(at(i) - b'0'));
+        i += 1;
+    }
+    let mut digits = i - start;
+    if digits == 0 || (digits > 1 && at(start) == b'0') {
+        return Err((DecodeErrorKind::InvalidJson, start));
+    }
+    let mut integer = true;
+    let mut fraction = 0;
+    if at(i) == b'.' {
+        integer = false;
+        i += 1;
+        let first = i;
+        while at(i).is_ascii_digit() {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(at(i) - b'0'));
+            i += 1;
+        }
+        fraction = i - first;
+        digits += fraction;
+        if fraction == 0 {
+            return Err((DecodeErrorKind::InvalidJson, i));
+        }
+    }
+    let mut exponent = false;
+    if at(i) | 0x20 == b'e' {
+        integer = false;
+        exponent = true;
+        i += 1;
+        if matches!(at(i), b'+' | b'-') {
+            i += 1;
+        }
+        if !at(i).is_ascii_digit() {
+            return Err((DecodeErrorKind::InvalidJson, i));
+        }
+        while at(i).is_ascii_digit() {
+            i += 1;
+        }
+    }
+    // 19 digits fit into 64 bits, so the mantissa has not wrapped.
+    let exact = digits <= 19 && mantissa <= EXACT;
+    if integer && !exact {
+        // 1.8e308 has 309 digits: only beyond that can an integer be infinite.
+        if digits > 308 && parse(&text[..i]).is_infinite() {
+            return Err((DecodeErrorKind::NumberOutOfRange, 0));
+        }
+        return Ok((i, Number::BigInt));
+    }
+    let value = if exact && !exponent && fraction < POWERS.len() {
+        // Exact: checked against 2^53 above.
+        #[allow(clippy::cast_precision_loss)]
+        let value = mantissa as f64 / POWERS[fraction];
+        if negative { -value } else { value }
+    } else {
+        parse(&text[..i])
+    };
+    if value.is_infinite() {
+        return Err((DecodeErrorKind::NumberOutOfRange, 0));
+    }
+    Ok((i, Number::Double(value)))
+}
+
+/// What Rust parses includes all of JSON's grammar, rounds to nearest, and overflows to infinity.
+fn parse(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_are_the_nearest_ones() {
+        for text in [
+            "0",
+            "-0",
+            "1.25",
+            "0.1",
+            "1.99",
+            "9007199254740992",
+            "1e22",
+            "1e23",
+            "5e-324",
+            "1e-400",
+        ] {
+            let expected: f64 = text.parse().unwrap();
+            let (len, number) = scan(text).unwrap();
+            assert_eq!(len, text.len());
+            match number {
+                Number::Double(value) => assert_eq!(value.to_bits(), expected.to_bits(), "{text}"),
+                Number::BigInt => panic!("{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn large_integers_stay_digits() {
+        for text in [
+            "9007199254740993",
+            "-9007199254740993",
+            "18446744073709551617",
+            &"9".repeat(308),
+        ] {
+            assert_eq!(scan(text), Ok((text.len(), Number::BigInt)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_double_holds_is_out_of_range() {
+        for text in [
+            "1e309",
+            "-1e999999999999",
+            &"9".repeat(310),
+            &format!("{}.5", "9".repeat(310)),
+        ] {
+            assert_eq!(scan(text), Err((DecodeErrorKind::NumberOutOfRange, 0)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_grammar_is_kept() {
+        for text in ["-", "01", "1.", ".5", "1e", "1e+", "-a", "+1", "-01"] {
+            assert!(
+                matches!(scan(text), Err((DecodeErrorKind::InvalidJson, _))),
+                "{text}"
+            );
+        }
+    }
+}
