@@ -103,6 +103,18 @@ impl<'r> Catalog<'r> {
             .map(|resource| resource.name.as_str())
     }
 
+    /// For a name that another namespace has: that this does not help.
+    pub(crate) fn elsewhere(&self, namespace: &str, kind: Kind, name: &str) -> Option<String> {
+        let mut others = self
+            .by_name
+            .keys()
+            .filter(|(ns, k, n)| *ns != namespace && *k == kind && *n == name);
+        let (other, ..) = others.next()?;
+        Some(format!(
+            "there is one in namespace `{other}`, but a resource refers to others of its own namespace only"
+        ))
+    }
+
     pub(crate) fn cluster_stream(&self, namespace: &str, name: &str) -> Lookup<&'r ClusterStreamSpec> {
         match self
             .get(namespace, Kind::ClusterStream, name)

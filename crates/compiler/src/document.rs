@@ -68,6 +68,9 @@ pub(crate) struct Resource {
     pub(crate) value: Value,
     /// The spec, if the schema accepts it.
     pub(crate) spec: Option<Spec>,
+    /// If it does not: what is left of the spec without the fields that are wrong, so that the rest is checked too.
+    /// Never built, and never found by others.
+    pub(crate) draft: Option<Spec>,
 }
 
 /// A spec that the schema has accepted.
@@ -160,6 +163,10 @@ fn one(
         help: None,
         diagnostic: None,
     };
+    if too_deep(value) {
+        let message = format!("the document is nested more than {MOST_LEVELS} levels deep");
+        return report.document(index, problem("", reason::NOT_A_RESOURCE, message));
+    }
     if !value.is_object() {
         let mut found = problem(
             "",
@@ -219,7 +226,7 @@ fn one(
     };
     let uid = Some(text("/metadata/uid")).filter(|uid| !uid.is_empty());
     let mut value = value.clone();
-    prune(&mut value, 0);
+    prune(&mut value);
     resources.push(Resource {
         index,
         origin,
@@ -229,21 +236,38 @@ fn one(
         uid,
         value,
         spec: None,
+        draft: None,
     });
 }
 
-/// Removes the nulls of objects, as an API server does for fields that aren't nullable (none of ours is), and writes
-/// whole numbers as integers, as it reads them. What is nested deeper than any schema goes is left as it is.
-fn prune(value: &mut Value, depth: usize) {
-    if depth > 64 {
-        return;
+/// More levels than any resource has, and few enough to recurse over.
+const MOST_LEVELS: usize = 100;
+
+/// Whether a value has too many levels to recurse over. Does not recurse itself.
+fn too_deep(value: &Value) -> bool {
+    let mut left = vec![(value, 1)];
+    while let Some((value, level)) = left.pop() {
+        if level > MOST_LEVELS {
+            return true;
+        }
+        match value {
+            Value::Object(fields) => left.extend(fields.values().map(|field| (field, level + 1))),
+            Value::Array(items) => left.extend(items.iter().map(|item| (item, level + 1))),
+            _ => {}
+        }
     }
+    false
+}
+
+/// Removes the nulls of objects, as an API server does for fields that aren't nullable (none of ours is), and writes
+/// whole numbers as integers, as it reads them.
+fn prune(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, field| !field.is_null());
-            fields.values_mut().for_each(|field| prune(field, depth + 1));
+            fields.values_mut().for_each(prune);
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| prune(item, depth + 1)),
+        Value::Array(items) => items.iter_mut().for_each(prune),
         Value::Number(number) if number.is_f64() => {
             #[allow(clippy::cast_possible_truncation)] // checked by the comparison
             if let Some(whole) = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15) {

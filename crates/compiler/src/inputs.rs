@@ -57,6 +57,8 @@ pub(crate) fn resolve<'s, 'r>(
         }
         variables.push(variable);
     }
+    // A draft may have lost its inputs, and with them the names that expressions use.
+    let named = named && !variables.is_empty();
     Inputs {
         variables: named.then_some(variables),
         resolved: (named && found).then_some(resolved),
@@ -185,7 +187,9 @@ fn not_found(resource: &Resource, field: &str, name: &str, catalog: &Catalog<'_>
         None if catalog.component(namespace, name).is_some() => {
             format!("`{name}` is a component; name the Stream that it publishes to")
         }
-        None => suggest::or_list(name, names, "there is", "define a Stream of that name"),
+        None => catalog
+            .elsewhere(namespace, Kind::Stream, name)
+            .unwrap_or_else(|| suggest::or_list(name, names, "there is", "define a Stream of that name")),
     };
     resource.at(field, reason::STREAM_NOT_FOUND, message).help(help)
 }

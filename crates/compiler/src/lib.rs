@@ -153,7 +153,13 @@ fn plans(
         .filter(|resource| catalog.leads_to(resource) && resource.kind.is_component());
     components
         .filter_map(|resource| {
-            let plan = component::build(resource, resource.spec.as_ref()?, &world, report)?;
+            let Some(spec) = &resource.spec else {
+                // Refused by the schema; what is left of it is looked at for what else is wrong.
+                let draft = resource.draft.as_ref()?;
+                component::build(resource, draft, &world, report);
+                return None;
+            };
+            let plan = component::build(resource, spec, &world, report)?;
             // Two components of one name would share a consumer group: only the first runs.
             let first = catalog.component(&resource.namespace, &resource.name);
             first

@@ -77,6 +77,14 @@ impl Report {
         self.warnings.push((resource.index, problem));
     }
 
+    /// Whether a Channel or Joiner of a namespace has a problem.
+    pub(crate) fn has_problem_of_reader(&self, namespace: &str) -> bool {
+        let reader = |problem: &Problem| problem.kind == "Channel" || problem.kind == "Joiner";
+        self.problems
+            .iter()
+            .any(|(_, problem)| problem.namespace == namespace && reader(problem))
+    }
+
     /// Problems and warnings in the order of their documents.
     pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         let sorted = |mut found: Vec<(usize, Problem)>| {

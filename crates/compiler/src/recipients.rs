@@ -20,7 +20,9 @@ pub(crate) fn check(streams: &Streams<'_>, catalog: &Catalog<'_>, plans: &[Plan]
                 report,
             );
         }
-        if stream.spec.recipients.is_empty() && !is_used(stream, catalog, plans) {
+        // Whoever can't be read yet may be meant to read this.
+        let unsure = report.has_problem_of_reader(&stream.resource.namespace);
+        if stream.spec.recipients.is_empty() && !unsure && !is_used(stream, catalog, plans) {
             let resource = stream.resource;
             let message = "nobody receives this Stream";
             let help = "name recipients, or the Stream in the stream.from of a Joiner or Channel";
@@ -41,12 +43,16 @@ fn one(stream: &Resolved<'_>, field: &str, recipient: &str, catalog: &Catalog<'_
         None => {
             let message = format!("there is no component `{recipient}` in namespace `{namespace}`");
             let names = catalog.names(namespace, &[Kind::Processor, Kind::Channel, Kind::Joiner]);
-            let help = suggest::or_list(
-                recipient,
-                names,
-                "there is",
-                "define a Processor of that name, or remove it",
-            );
+            let help = catalog
+                .elsewhere(namespace, Kind::Processor, recipient)
+                .unwrap_or_else(|| {
+                    suggest::or_list(
+                        recipient,
+                        names,
+                        "there is",
+                        "define a Processor of that name, or remove it",
+                    )
+                });
             let problem = resource
                 .at(field, reason::COMPONENT_NOT_FOUND, message)
                 .help(help);

@@ -186,7 +186,9 @@ pub(crate) fn cluster_stream<'r>(
                 resource.namespace
             );
             let names = catalog.names(&resource.namespace, &[Kind::ClusterStream]);
-            let help = suggest::or_list(name, names, "there is", "define one");
+            let help = catalog
+                .elsewhere(&resource.namespace, Kind::ClusterStream, name)
+                .unwrap_or_else(|| suggest::or_list(name, names, "there is", "define one"));
             Err(resource
                 .at(field, reason::CLUSTER_STREAM_NOT_FOUND, message)
                 .help(help))

@@ -1,6 +1,6 @@
 //! Recipients resolved: what an item of `to`, a dead letter or a `publishes` leads to.
 
-use streaming_api::Target;
+use streaming_api::{Protocol, Target};
 use streaming_plan::{Output, Topic};
 
 use crate::catalog::{Catalog, Lookup, stream_spec};
@@ -135,10 +135,11 @@ pub(crate) fn stream(
 ) -> Result<Topic, Problem> {
     let topic = match to.split_once('/') {
         Some((cluster, topic)) if !cluster.is_empty() && !topic.is_empty() => {
-            match (catalog.cluster_stream(&resource.namespace, cluster), bare) {
-                // A topic with slashes, as MQTT's have.
-                (Lookup::Missing, Bare::TopicOf(cluster)) => Topic {
-                    cluster_stream: cluster.to_owned(),
+            let named = catalog.cluster_stream(&resource.namespace, cluster);
+            match (named, bare) {
+                // MQTT's topics have slashes of their own.
+                (Lookup::Missing, Bare::TopicOf(own)) if has_levels(own, resource, catalog) => Topic {
+                    cluster_stream: own.to_owned(),
                     topic: to.to_owned(),
                 },
                 _ => Topic {
@@ -166,6 +167,12 @@ pub(crate) fn stream(
             .help("name one topic"));
     }
     Ok(topic)
+}
+
+/// Whether the topics of a `ClusterStream` are paths.
+fn has_levels(cluster_stream: &str, resource: &Resource, catalog: &Catalog<'_>) -> bool {
+    let found = catalog.cluster_stream(&resource.namespace, cluster_stream);
+    matches!(found, Lookup::Found(spec) if spec.protocol == Protocol::Mqtt)
 }
 
 fn bare_name(
@@ -204,7 +211,9 @@ fn bare_name(
                 format!("`{to}` is a component: write `component: {to}`")
             } else {
                 let names = catalog.names(namespace, &[Kind::Stream]);
-                suggest::or_list(to, names, "there is", "define it, or write `clusterStream/topic`")
+                catalog.elsewhere(namespace, Kind::Stream, to).unwrap_or_else(|| {
+                    suggest::or_list(to, names, "there is", "define it, or write `clusterStream/topic`")
+                })
             };
             Err(resource.at(field, reason::STREAM_NOT_FOUND, message).help(help))
         }

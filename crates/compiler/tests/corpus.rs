@@ -19,10 +19,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use streaming_compiler::{Compilation, Document, Problem, compile};
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 fn manifests(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests")
-        .join(folder);
+    yaml_files(&root().join("tests").join(folder))
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -71,6 +76,28 @@ fn said(compilation: &Compilation) -> String {
     out
 }
 
+/// The examples are good, each as a whole.
+#[test]
+fn no_example_gets_a_problem() {
+    for example in fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        let mut all = Vec::new();
+        for file in yaml_files(&example) {
+            all.extend(documents(&fs::read_to_string(file).unwrap()));
+        }
+        let compilation = compile(&all);
+        assert!(
+            compilation.problems.is_empty(),
+            "{}\n{}",
+            example.display(),
+            said(&compilation)
+        );
+        assert!(!compilation.plans.is_empty(), "{}: no plan", example.display());
+    }
+}
+
 /// The leading comment, and what follows.
 fn split(text: &str) -> (String, &str) {
     let length = text
@@ -86,6 +113,7 @@ fn every_bad_resource_gets_its_message() {
     let update = std::env::var_os("UPDATE_CORPUS").is_some();
     let mut wrong = String::new();
     let files = manifests("bad-resources");
+    assert!(files.len() >= 60, "{} files", files.len());
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let (expected, manifest) = split(&text);

@@ -31,11 +31,11 @@ impl Value {
                     .parse::<i64>()
                     .is_ok_and(|number| (least..=most).contains(&number));
                 let range = if most == i64::MAX {
-                    format!("{least} or more")
+                    format!("of {least} or more")
                 } else {
                     format!("from {least} to {most}")
                 };
-                (!fits).then(|| format!("an integer, {range}"))
+                (!fits).then(|| format!("an integer {range}"))
             }
             Value::Duration => {
                 let fits = value.parse::<i64>().is_ok()

@@ -71,7 +71,12 @@ impl Walk<'_> {
         };
         if !words::is_a(value, wanted) {
             let message = format!("must be {}, not {}", words::article(wanted), words::what(value));
-            return self.add(path, reason::WRONG_TYPE, message, words::retype(value, wanted));
+            return self.add(
+                path,
+                reason::WRONG_TYPE,
+                message,
+                words::retype(value, wanted, schema, path),
+            );
         }
         match value {
             Value::Object(fields) => self.object(schema, fields, path),
@@ -156,9 +161,14 @@ impl Walk<'_> {
             return self.add(path, reason::TOO_MANY, message, words::count_help(path));
         }
         if let Some(least) = schema["minItems"].as_u64().filter(|least| count < *least) {
+            let has = match count {
+                0 => "is empty".to_owned(),
+                1 => "has 1 item".to_owned(),
+                _ => format!("has {count} items"),
+            };
             let message = format!(
-                "has {count} {}; at least {least} are needed",
-                if count == 1 { "item" } else { "items" }
+                "{has}; at least {least} {} needed",
+                if least == 1 { "is" } else { "are" }
             );
             self.add(path, reason::TOO_FEW, message, words::count_help(path));
         }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::pattern::LABEL_KEY;
+
 /// Adds to a CRD's root schema what the API server checks by itself.
 pub(super) fn with_metadata(mut schema: Value) -> Value {
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
@@ -23,7 +25,6 @@ pub(super) fn with_metadata(mut schema: Value) -> Value {
 /// <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/>
 fn metadata() -> Value {
     let anything = json!({ "x-kubernetes-preserve-unknown-fields": true });
-    let key = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
     json!({
         "type": "object",
         "description": "The resource's name and namespace, with labels and annotations.",
@@ -39,7 +40,7 @@ fn metadata() -> Value {
             "namespace": { "type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" },
             "labels": {
                 "type": "object",
-                "x-keys": key,
+                "x-keys": LABEL_KEY,
                 "additionalProperties": {
                     "type": "string",
                     "maxLength": 63,
@@ -48,7 +49,7 @@ fn metadata() -> Value {
             },
             "annotations": {
                 "type": "object",
-                "x-keys": key,
+                "x-keys": LABEL_KEY,
                 "additionalProperties": { "type": "string", "maxLength": 262_144 },
             },
             "generateName": { "type": "string" },

@@ -2,6 +2,7 @@
 //! so that a laptop and a cluster say the same.
 
 mod check;
+mod draft;
 mod metadata;
 mod pattern;
 mod rules;
@@ -9,10 +10,11 @@ mod words;
 
 use std::sync::LazyLock;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::document::{Kind, Resource, Spec};
-use crate::problem::{Problem, Report};
+use crate::problem::Report;
 use crate::reason;
 
 pub(crate) use check::Checker;
@@ -45,8 +47,21 @@ pub(crate) fn validate(resource: &mut Resource, checker: &mut Checker, report: &
         return;
     };
     let findings = checker.check(schema, &resource.value);
+    if findings.is_empty() {
+        match spec(resource, resource.value.get("spec").unwrap_or(&Value::Null)) {
+            Ok(spec) => resource.spec = Some(spec),
+            // What the schema accepts the types read; if they ever disagreed, that would be no reason to panic.
+            Err(error) => {
+                let message = format!("the spec can't be read: {error}");
+                report.problem(resource, resource.at("spec", reason::INVALID, message));
+            }
+        }
+        return;
+    }
+    let fields: Vec<&str> = findings.iter().map(|finding| finding.field.as_str()).collect();
+    resource.draft =
+        draft::without(resource.kind, &resource.value, &fields).and_then(|rest| spec(resource, &rest).ok());
     let hidden = findings.len().saturating_sub(MOST_FINDINGS);
-    let clean = findings.is_empty();
     for finding in findings.into_iter().take(MOST_FINDINGS) {
         let problem = resource
             .at(finding.field, finding.reason, finding.message)
@@ -57,31 +72,14 @@ pub(crate) fn validate(resource: &mut Resource, checker: &mut Checker, report: &
         let message = format!("{hidden} more problems of this resource are not shown");
         report.problem(resource, resource.at("", reason::TOO_MANY, message));
     }
-    if clean {
-        match spec(resource) {
-            Ok(spec) => resource.spec = Some(spec),
-            Err(problem) => report.problem(resource, problem),
-        }
-    }
 }
 
-/// What the schema accepts the types read; if they ever disagreed, that would be a problem of the resource's, not a panic.
-fn spec(resource: &Resource) -> Result<Spec, Problem> {
-    fn read<T: serde::de::DeserializeOwned>(resource: &Resource) -> Result<T, Problem> {
-        let spec = resource.value.get("spec").unwrap_or(&Value::Null);
-        T::deserialize(spec).map_err(|error| {
-            resource.at(
-                "spec",
-                reason::INVALID,
-                format!("the spec can't be read: {error}"),
-            )
-        })
-    }
+fn spec(resource: &Resource, value: &Value) -> Result<Spec, serde_json::Error> {
     Ok(match resource.kind {
-        Kind::ClusterStream => Spec::ClusterStream(read(resource)?),
-        Kind::Stream => Spec::Stream(read(resource)?),
-        Kind::Channel => Spec::Channel(read(resource)?),
-        Kind::Joiner => Spec::Joiner(read(resource)?),
-        Kind::Processor => Spec::Processor(read(resource)?),
+        Kind::ClusterStream => Spec::ClusterStream(Deserialize::deserialize(value)?),
+        Kind::Stream => Spec::Stream(Deserialize::deserialize(value)?),
+        Kind::Channel => Spec::Channel(Deserialize::deserialize(value)?),
+        Kind::Joiner => Spec::Joiner(Deserialize::deserialize(value)?),
+        Kind::Processor => Spec::Processor(Deserialize::deserialize(value)?),
     })
 }

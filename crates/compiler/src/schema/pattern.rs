@@ -5,6 +5,11 @@ use std::collections::HashMap;
 use regex::Regex;
 use streaming_api::pattern;
 
+/// The key of a label or annotation
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>).
+pub(super) const LABEL_KEY: &str =
+    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
+
 /// Compiled patterns.
 #[derive(Default)]
 pub(super) struct Patterns(HashMap<String, Option<Regex>>);
@@ -44,6 +49,9 @@ pub(super) fn words(pattern: &str, text: &str) -> String {
              digits and `-`"
                 .to_owned()
         }
+        LABEL_KEY => {
+            "keys hold letters, digits, `-`, `_` and `.`, after an optional domain and `/`".to_owned()
+        }
         _ => format!("it must match {pattern}"),
     }
 }
@@ -61,7 +69,8 @@ fn as_name(text: &str) -> Option<String> {
         })
         .collect();
     let name = name.trim_matches(['-', '.']).to_owned();
-    (!name.is_empty() && name.len() <= 63).then_some(name)
+    // What has a slash is no misspelt name but a path.
+    (!name.is_empty() && name.len() <= 63 && !text.contains('/')).then_some(name)
 }
 
 #[cfg(test)]

@@ -41,8 +41,21 @@ pub(super) fn what(value: &Value) -> String {
 }
 
 /// How to write the same value as the type that is wanted, where that is plain.
-pub(super) fn retype(value: &Value, wanted: &str) -> Option<String> {
+pub(super) fn retype(value: &Value, wanted: &str, schema: &Value, path: &str) -> Option<String> {
     match (wanted, value) {
+        ("string", Value::Number(number)) if schema["pattern"] == streaming_api::pattern::DURATION => {
+            Some(format!("write it with a unit: {number}s"))
+        }
+        ("object", Value::String(text))
+            if path
+                .rsplit_once('[')
+                .is_some_and(|(list, _)| list.ends_with("to")) =>
+        {
+            Some(format!(
+                "write `component: {0}` or `stream: {0}`",
+                shortened(text)
+            ))
+        }
         ("string", Value::Number(_) | Value::Bool(_)) => Some(format!("put it in quotes: \"{value}\"")),
         ("integer" | "number", Value::String(text)) => text
             .trim()
@@ -54,7 +67,7 @@ pub(super) fn retype(value: &Value, wanted: &str) -> Option<String> {
             "false" | "no" | "off" => Some("write it without quotes: false".to_owned()),
             _ => None,
         },
-        ("array", Value::String(text)) => Some(format!("write a list of one: [{}]", shortened(text))),
+        ("array", Value::String(text)) => Some(format!("write a list: [{}]", shortened(text))),
         ("array", Value::Object(_)) => Some("begin each item with `- `".to_owned()),
         ("object", Value::Array(_)) => Some("write it without the leading `- `".to_owned()),
         _ => None,
@@ -100,6 +113,18 @@ pub(super) fn field_help(root: &Value, siblings: &Map<String, Value>, path: &str
     if name == "true" && siblings.contains_key("on") {
         return "YAML reads a bare `on` as true; put the key in quotes: \"on\"".to_owned();
     }
+    let hint = match name {
+        "target" => Some(
+            "recipients belong at spec.stream.to, as `- component: name/route` or `- stream: clusterStream/topic`",
+        ),
+        "streams" | "streamPaths" | "inputs" => Some("inputs belong at spec.stream.from"),
+        "filter" | "expression" => Some("a filter belongs at spec.stream.where"),
+        "serviceRoute" => Some("it takes messages from Streams, not on a route of its own; remove it"),
+        _ => None,
+    };
+    if let Some(hint) = hint.filter(|_| siblings.contains_key("stream")) {
+        return hint.to_owned();
+    }
     if let Some(near) = suggest::nearest(name, siblings.keys().map(String::as_str)) {
         return format!("did you mean `{near}`?");
     }
@@ -107,17 +132,6 @@ pub(super) fn field_help(root: &Value, siblings: &Map<String, Value>, path: &str
     places(root, "", name, 0, &mut elsewhere);
     if let Some(place) = elsewhere.iter().find(|place| **place != join(path, name)) {
         return format!("`{name}` belongs at {place}");
-    }
-    let hint = match name {
-        "target" => Some(
-            "recipients belong at spec.stream.to, as `- component: name/route` or `- stream: clusterStream/topic`",
-        ),
-        "streams" | "streamPaths" | "inputs" => Some("inputs belong at spec.stream.from"),
-        "filter" | "expression" => Some("a filter belongs at spec.stream.where"),
-        _ => None,
-    };
-    if let Some(hint) = hint.filter(|_| siblings.contains_key("stream")) {
-        return hint.to_owned();
     }
     let all: Vec<&str> = siblings.keys().map(String::as_str).collect();
     match all.len() {
