@@ -72,11 +72,12 @@ impl<'r> Catalog<'r> {
         self.by_name.get(&(namespace, kind, name)).copied()
     }
 
-    /// The Channel, Joiner or Processor of that name.
+    /// The Channel, Joiner or Processor of that name; the first, if there are several.
     pub(crate) fn component(&self, namespace: &str, name: &str) -> Option<&'r Resource> {
-        [Kind::Processor, Kind::Channel, Kind::Joiner]
-            .into_iter()
-            .find_map(|kind| self.get(namespace, kind, name))
+        let kinds = [Kind::Processor, Kind::Channel, Kind::Joiner].into_iter();
+        kinds
+            .filter_map(|kind| self.get(namespace, kind, name))
+            .min_by_key(|resource| resource.index)
     }
 
     /// All of a kind in a namespace, by name.

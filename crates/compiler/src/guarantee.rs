@@ -29,6 +29,8 @@ pub(crate) fn edges(plan: &Plan) -> Vec<Edge> {
         },
         guarantee: leaving(plan, output),
     }));
+    // A Stream that joins itself arrives once.
+    edges.dedup();
     edges
 }
 
@@ -57,23 +59,29 @@ fn protocol(plan: &Plan, cluster_stream: &str) -> Option<Protocol> {
 /// From a broker to the component.
 fn arriving(plan: &Plan, input: &Input) -> Guarantee {
     let protocol = protocol(plan, &input.source.cluster_stream);
+    let get = |name: &str| setting(plan, input, name);
     let loss = match protocol {
-        Some(Protocol::Redis) => trimmed(
-            setting(plan, input, "maxLenApprox"),
-            setting(plan, input, "streamTTL"),
-        ),
-        Some(Protocol::RabbitMq) => rabbitmq_loss(|name| setting(plan, input, name)),
-        Some(Protocol::Mqtt) => mqtt_loss(|name| setting(plan, input, name)),
+        Some(Protocol::Redis) => trimmed(get("maxLenApprox"), get("streamTTL")),
+        Some(Protocol::RabbitMq) => rabbitmq_loss(get),
+        Some(Protocol::Mqtt) => mqtt_loss(get),
         None => None,
     };
     let mut repeats = Vec::new();
     let mut improve = loss.as_ref().map(|(_, better)| (*better).to_owned());
-    if !has_ids(protocol) {
-        repeats.push(NO_IDS);
-        improve.get_or_insert_with(|| CLOUD_EVENTS.to_owned());
-    }
-    if matches!(plan.role, Role::Relay { .. }) {
-        repeats.push("a crash between the container's answer and its acknowledgement delivers again");
+    // What the broker forgets when it has sent it, it never sends again.
+    let forgets = match protocol {
+        Some(Protocol::Mqtt) => get("qos") == Some("0"),
+        Some(Protocol::RabbitMq) => properties::is_true(get("autoAck")),
+        Some(Protocol::Redis) | None => false,
+    };
+    if !forgets {
+        if !has_ids(protocol) {
+            repeats.push(NO_IDS);
+            improve.get_or_insert_with(|| CLOUD_EVENTS.to_owned());
+        }
+        if matches!(plan.role, Role::Relay { .. }) {
+            repeats.push("a crash between the container's answer and its acknowledgement delivers again");
+        }
     }
     Guarantee {
         loss: loss.map(|(why, _)| why),

@@ -160,11 +160,7 @@ fn plans(
                 return None;
             };
             let plan = component::build(resource, spec, &world, report)?;
-            // Two components of one name would share a consumer group: only the first runs.
-            let first = catalog.component(&resource.namespace, &resource.name);
-            first
-                .is_some_and(|first| std::ptr::eq(first, resource))
-                .then_some(plan)
+            (!report.has_problem_of(resource)).then_some(plan)
         })
         .collect()
 }

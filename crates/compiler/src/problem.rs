@@ -77,6 +77,16 @@ impl Report {
         self.warnings.push((resource.index, problem));
     }
 
+    /// Whether a resource has a problem.
+    pub(crate) fn has_problem_of(&self, resource: &Resource) -> bool {
+        self.problems.iter().any(|(index, problem)| {
+            *index == resource.index
+                && problem.kind == resource.kind.name()
+                && problem.name == resource.name
+                && problem.namespace == resource.namespace
+        })
+    }
+
     /// Whether a Channel or Joiner of a namespace has a problem.
     pub(crate) fn has_problem_of_reader(&self, namespace: &str) -> bool {
         let reader = |problem: &Problem| problem.kind == "Channel" || problem.kind == "Joiner";
