@@ -1,1 +1,49 @@
-fn main() {}
+//! streamctl: the same manifests on a laptop. Also kubectl's plugin, when it is installed as `kubectl-streaming`.
+//!
+//! A command goes through these modules in this order: `args`, then `load` and `assemble` for those that take
+//! manifests, then its own module, `local` where messages move, `report` for what is said.
+
+mod args;
+mod assemble;
+mod check;
+mod clock;
+mod eval;
+mod exit;
+mod generate;
+mod load;
+mod local;
+mod locate;
+mod log;
+mod report;
+mod run;
+mod style;
+mod test;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut command = args::Cli::command();
+    if args::is_plugin(std::env::args_os().next().as_deref()) {
+        command = command.name("kubectl-streaming").bin_name("kubectl streaming");
+    }
+    let cli = args::Cli::from_arg_matches(&command.clone().get_matches()).unwrap_or_else(|e| e.exit());
+    match &cli.command {
+        args::Command::Run(args) => run::run(args),
+        args::Command::Check(args) => check::check(args),
+        args::Command::Test(args) => test::test(args),
+        args::Command::Eval(args) => eval::eval(args),
+        args::Command::Generate(args) => generate::generate(args),
+        args::Command::Log => log::log(),
+        args::Command::Completions { shell } => {
+            let name = command.get_name().to_owned();
+            clap_complete::generate(*shell, &mut command, name, &mut std::io::stdout());
+            Ok(exit::OK)
+        }
+    }
+}

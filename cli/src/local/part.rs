@@ -1,0 +1,206 @@
+//! One component as the pipeline holds it: the engine's state machine, its subscriptions and its recipients.
+
+use std::rc::Rc;
+
+use streaming_engine::component::{Component, Config, Effect, InputConfig, Role};
+use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::map::MapSpec;
+use streaming_plan as plan;
+
+use super::broker::{Broker, GroupId, TopicId, TopicName};
+use super::repeats::Repeats;
+
+/// A running component.
+pub(crate) struct Part {
+    /// What it was made from.
+    pub(crate) plan: plan::Plan,
+    /// Its state.
+    pub(crate) engine: Component,
+    config: Config,
+    /// An effect that was asked for while acks were gathered.
+    peeked: Option<Effect>,
+    pub(super) inputs: Vec<Input>,
+    pub(super) recipients: Vec<Recipient>,
+    /// By input; a Stream that is a dead letter itself has none.
+    pub(super) dead_letters: Vec<Option<TopicId>>,
+}
+
+/// One subscription.
+pub(super) struct Input {
+    pub(super) group: GroupId,
+    /// `clusterStream/topic`.
+    pub(super) name: String,
+    pub(super) paused: bool,
+    /// While it recovers: the end of what it must have been given before windows may close.
+    pub(super) recovering: Option<u64>,
+}
+
+/// Who accepts a component's results.
+pub(super) enum Recipient {
+    /// A route of a component; what it accepted before is dropped as a repeat.
+    Route {
+        to: Rc<str>,
+        component: String,
+        accepted: Repeats,
+    },
+    /// A topic.
+    Topic(TopicId),
+}
+
+/// A plan that the engine refuses, which the compiler should have found.
+#[derive(Debug, thiserror::Error)]
+#[error("{component}: {message}")]
+pub(crate) struct PartError {
+    component: String,
+    message: String,
+}
+
+impl Part {
+    /// Makes the component of a plan and subscribes it.
+    pub(crate) fn new(plan: plan::Plan, broker: &mut Broker) -> Result<Self, PartError> {
+        let config = config(&plan)?;
+        let topic = |broker: &mut Broker, topic: &plan::Topic| {
+            broker.topic(&TopicName {
+                namespace: plan.component.namespace.clone(),
+                cluster_stream: topic.cluster_stream.clone(),
+                topic: topic.topic.clone(),
+            })
+        };
+        let mut inputs = Vec::new();
+        let mut dead_letters = Vec::new();
+        for input in &plan.inputs {
+            let id = topic(broker, &input.source);
+            let protocol = plan
+                .cluster_streams
+                .get(&input.source.cluster_stream)
+                .map(|c| c.protocol);
+            if protocol == Some(plan::Protocol::Mqtt) && input.source.topic.contains(['+', '#']) {
+                broker.is_filter(id);
+            }
+            inputs.push(Input {
+                group: broker.subscribe(id),
+                name: format!("{}/{}", input.source.cluster_stream, input.source.topic),
+                paused: false,
+                recovering: Some(0),
+            });
+            dead_letters.push(input.dead_letter.as_ref().map(|to| topic(broker, to)));
+        }
+        let route = |component: &str, route: &str| Recipient::Route {
+            to: format!("{component}/{route}").into(),
+            component: component.to_owned(),
+            accepted: Repeats::default(),
+        };
+        let name = &plan.component.name;
+        let recipients = match plan.role {
+            plan::Role::Relay { .. } => plan
+                .inputs
+                .iter()
+                .map(|i| route(name, i.route.as_deref().unwrap_or(name)))
+                .collect(),
+            _ => plan
+                .outputs
+                .iter()
+                .map(|output| match output {
+                    plan::Output::Component {
+                        component,
+                        route: path,
+                        ..
+                    } => route(component, path),
+                    plan::Output::Stream(name) => Recipient::Topic(topic(broker, name)),
+                })
+                .collect(),
+        };
+        Ok(Self {
+            engine: Component::new(config.clone()),
+            config,
+            peeked: None,
+            plan,
+            inputs,
+            recipients,
+            dead_letters,
+        })
+    }
+
+    /// What the component wants done next.
+    pub(super) fn next_effect(&mut self) -> Option<Effect> {
+        self.peeked.take().or_else(|| self.engine.poll_effect())
+    }
+
+    /// Acks a message, and with it all that are to be acked right after: the broker takes them in one go, as XACK
+    /// does, so that no crash comes between the messages of one window.
+    pub(super) fn ack(&mut self, input: usize, token: u64, broker: &mut Broker) {
+        let mut next = Some(Effect::Ack { input, token });
+        while let Some(Effect::Ack { input, token }) = next {
+            if let Some(input) = self.inputs.get(input) {
+                broker.ack(input.group, token);
+            }
+            next = self.engine.poll_effect();
+        }
+        self.peeked = next;
+    }
+
+    /// The process dies and comes back: what it held is gone, and what it had not acked will come again.
+    pub(super) fn crash(&mut self, broker: &mut Broker) {
+        self.engine = Component::new(self.config.clone());
+        self.peeked = None;
+        for input in &mut self.inputs {
+            broker.requeue(input.group);
+            input.paused = false;
+            input.recovering = Some(broker.end(input.group));
+        }
+    }
+}
+
+fn config(plan: &plan::Plan) -> Result<Config, PartError> {
+    let component = &plan.component;
+    let fail = |e: &dyn std::fmt::Display| PartError {
+        component: component.name.clone(),
+        message: e.to_string(),
+    };
+    let variables: Vec<&str> = plan.inputs.iter().map(|i| i.variable.as_str()).collect();
+    let role = match &plan.role {
+        plan::Role::Join {
+            window_ms,
+            r#where,
+            select,
+            emit,
+        } => {
+            let emit = match emit {
+                plan::Emit::Batch => Emit::Batch,
+                plan::Emit::Each => Emit::Each,
+            };
+            let window = i64::try_from(*window_ms).unwrap_or(i64::MAX).saturating_mul(1000);
+            let spec = JoinSpec::new(&variables, window, r#where.as_deref(), select.as_deref(), emit);
+            Role::Join(Box::new(spec.map_err(|e| fail(&e))?))
+        }
+        plan::Role::Map { r#where, select } => {
+            let variable = variables.first().copied().unwrap_or_default();
+            let spec = MapSpec::new(variable, r#where.as_deref(), select.as_deref());
+            Role::Map(Box::new(spec.map_err(|e| fail(&e))?))
+        }
+        plan::Role::Relay { concurrency } => Role::Relay {
+            concurrency: *concurrency,
+        },
+    };
+    let inputs = plan.inputs.iter().map(|i| InputConfig {
+        cluster_stream: i.source.cluster_stream.clone(),
+        max_deliveries: i.max_deliveries,
+    });
+    let source = format!(
+        "/{}/{}/{}",
+        component.namespace,
+        component.kind.to_lowercase(),
+        component.name
+    );
+    let config = Config::new(
+        &component.uid,
+        &source,
+        role,
+        inputs.collect(),
+        plan.outputs.len(),
+    );
+    Ok(Config {
+        memory_budget: plan.memory_budget,
+        ..config
+    })
+}

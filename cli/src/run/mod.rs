@@ -1,0 +1,51 @@
+//! `run`: the pipeline on the wall's clock.
+
+mod engine;
+mod feed;
+mod printer;
+mod signals;
+mod status;
+mod summary;
+
+use std::process::ExitCode;
+
+use crate::args;
+use crate::assemble::assemble;
+use crate::clock::{Clock, micros};
+use crate::exit;
+use crate::load::load;
+use crate::report;
+use crate::style::Style;
+use engine::Runner;
+use printer::Printer;
+
+/// Runs the command.
+pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
+    let assembly = assemble(load(&args.paths));
+    let style = Style::of(&std::io::stderr());
+    for finding in &assembly.findings {
+        eprint!("{}", finding.render(style));
+    }
+    if report::any_error(&assembly.findings) {
+        eprintln!(
+            "{}: {}",
+            style.error("streamctl"),
+            report::tally(&assembly.findings).unwrap_or_default()
+        );
+        return Ok(exit::PROBLEMS);
+    }
+    let inputs = match feed::resolve(&args.input, &assembly) {
+        Ok(inputs) => inputs,
+        Err(message) => {
+            eprintln!("{}: {message}", style.error("error"));
+            return Ok(exit::usage());
+        }
+    };
+    for line in &assembly.workloads.left_out {
+        eprintln!("{} {line}", style.dim("note:"));
+    }
+    let clock = Clock::start();
+    let limit = args.limit.map(|limit| clock.now().plus(micros(limit)));
+    let printer = Printer::new(args.json, assembly.workloads.processors.clone());
+    Runner::new(assembly, inputs, clock, limit, printer)?.run()
+}

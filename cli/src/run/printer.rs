@@ -1,0 +1,195 @@
+//! What a run prints: what processors log or one JSON object a delivery on standard output, the rest on standard
+//! error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::process::ExitCode;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use streaming_engine::component::OverBudget;
+use streaming_engine::counters::WindowReport;
+use streaming_engine::event::Data;
+
+use crate::clock::rfc3339;
+use crate::exit;
+use crate::local::{Delivery, Observer};
+use crate::report::printable;
+use crate::workload::Stand;
+
+/// Prints deliveries as they happen.
+pub(super) struct Printer {
+    json: bool,
+    processors: BTreeMap<(String, String), Stand>,
+    out: BufWriter<Stdout>,
+    failure: Option<io::Error>,
+    terminal: bool,
+    status_shown: bool,
+    /// Reasons of dead letters that were told.
+    told: BTreeSet<(String, &'static str)>,
+    unclosed: BTreeSet<String>,
+}
+
+impl Printer {
+    pub(super) fn new(json: bool, processors: BTreeMap<(String, String), Stand>) -> Self {
+        Self {
+            json,
+            processors,
+            out: BufWriter::with_capacity(64 << 10, io::stdout()),
+            failure: None,
+            terminal: io::stderr().is_terminal(),
+            status_shown: false,
+            told: BTreeSet::new(),
+            unclosed: BTreeSet::new(),
+        }
+    }
+
+    /// Whether standard error is a terminal.
+    pub(super) fn on_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// A line on standard error.
+    pub(super) fn say(&mut self, text: &str) {
+        self.clear_status();
+        eprintln!("{}", printable(text));
+    }
+
+    /// The status line: replaces itself on a terminal, is one more line elsewhere.
+    pub(super) fn status(&mut self, text: &str) {
+        if self.terminal {
+            // A line that wraps could not be replaced.
+            let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
+            let text: String = text
+                .chars()
+                .take(usize::from(columns).saturating_sub(1))
+                .collect();
+            eprint!("\r\x1b[K{text}");
+            self.status_shown = true;
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Takes the status line away before something else is printed.
+    pub(super) fn clear_status(&mut self) {
+        if std::mem::take(&mut self.status_shown) {
+            eprint!("\r\x1b[K");
+        }
+    }
+
+    /// Hands everything to whoever reads standard output.
+    pub(super) fn flush(&mut self) {
+        if self.failure.is_none() {
+            self.failure = self.out.flush().err();
+        }
+    }
+
+    /// Whether nobody reads standard output any more.
+    pub(super) fn is_broken(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// How a run ends whose output can't be written: quietly if its reader had enough.
+    pub(super) fn broken(self) -> anyhow::Result<ExitCode> {
+        match self.failure {
+            Some(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                Err(anyhow::Error::new(e).context("standard output"))
+            }
+            _ => Ok(exit::OK),
+        }
+    }
+
+    fn line(&mut self, text: &[u8]) {
+        if self.failure.is_none() {
+            self.clear_status();
+            self.failure = self
+                .out
+                .write_all(text)
+                .and_then(|()| self.out.write_all(b"\n"))
+                .err();
+        }
+    }
+}
+
+impl Observer for Printer {
+    fn delivery(&mut self, delivery: Delivery<'_>) {
+        if let Some(letter) = &delivery.event.dead_letter
+            && self.told.insert((delivery.to.to_owned(), letter.reason))
+        {
+            self.say(&format!(
+                "dead letter: {} to {}: {}: {} (more of this kind are only counted)",
+                delivery.from, delivery.to, letter.reason, letter.message
+            ));
+        }
+        if self.json {
+            return self.line(&json_line(delivery));
+        }
+        let Some(component) = delivery.component else {
+            return;
+        };
+        let stand = self
+            .processors
+            .get(&(delivery.namespace.to_owned(), component.to_owned()));
+        if stand == Some(&Stand::Logger) {
+            let data = delivery.event.data();
+            let data = String::from_utf8_lossy(&data);
+            let text = format!(
+                "{} {component} Data received: {}",
+                rfc3339(delivery.at),
+                printable(&data)
+            );
+            self.line(text.as_bytes());
+        }
+    }
+
+    fn window(&mut self, component: &str, report: &WindowReport) {
+        if let Some(cut) = report.cut_short
+            && self.unclosed.insert(format!("{component} {}", cut.reason()))
+        {
+            self.say(&format!(
+                "{component}: a window was cut short: {} (said once)",
+                cut.reason()
+            ));
+        }
+    }
+
+    fn over_budget(&mut self, component: &str, report: &OverBudget) {
+        if self.unclosed.insert(format!("{component} WindowOverBudget")) {
+            self.say(&format!(
+                "{component}: a window holds {} MiB, more than its budget of {} MiB; its inputs wait (said once)",
+                report.held >> 20,
+                report.budget >> 20
+            ));
+        }
+    }
+}
+
+/// One delivery as JSON on one line.
+fn json_line(delivery: Delivery<'_>) -> Vec<u8> {
+    let text = |s: &str| Value::from(s).to_string();
+    let event = delivery.event;
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(b"{\"time\":");
+    out.extend_from_slice(text(&rfc3339(delivery.at)).as_bytes());
+    out.extend_from_slice(b",\"from\":");
+    out.extend_from_slice(text(delivery.from).as_bytes());
+    out.extend_from_slice(b",\"to\":");
+    out.extend_from_slice(text(delivery.to).as_bytes());
+    if let Data::Bytes(bytes) = &event.data {
+        out.extend_from_slice(b",\"data\":null,\"data_base64\":");
+        out.extend_from_slice(text(&STANDARD.encode(bytes)).as_bytes());
+    } else {
+        out.extend_from_slice(b",\"data\":");
+        // In JSON control characters only stand between tokens, where a blank does as well.
+        out.extend(event.data().iter().map(|b| if *b < b' ' { b' ' } else { *b }));
+    }
+    if let Some(letter) = &event.dead_letter {
+        let letter = serde_json::json!({"reason": letter.reason, "message": letter.message});
+        out.extend_from_slice(b",\"deadLetter\":");
+        out.extend_from_slice(letter.to_string().as_bytes());
+    }
+    out.push(b'}');
+    out
+}

@@ -1,0 +1,26 @@
+//! Ctrl-C and SIGTERM: the first drains, the second ends at once.
+
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::engine::Wake;
+use crate::exit;
+
+/// Tells of the first signal; the second doesn't ask.
+pub(super) fn watch(wake: Sender<Wake>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut all = signals.forever();
+        if all.next().is_some() {
+            eprintln!("\ndraining; once more to end at once");
+            let gone = wake.send(Wake::Stop).is_err();
+            if gone || all.next().is_some() {
+                std::process::exit(exit::INTERRUPTED);
+            }
+        }
+    })?;
+    Ok(())
+}
