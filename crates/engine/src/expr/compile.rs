@@ -14,6 +14,8 @@ use super::types::Types;
 mod call;
 mod macros;
 mod name;
+mod nesting;
+mod overload;
 
 /// An operation and the types that its value can have.
 pub(super) type Typed = (OpId, Types);
@@ -32,6 +34,8 @@ pub(super) fn compile(source: &str, tree: &Tree, scope: &Scope) -> Result<(Unit,
         scope,
         unit,
         locals: Vec::new(),
+        local_nestings: Vec::new(),
+        nestings: Vec::new(),
     };
     let (root, types) = compiler.node(tree.root)?;
     Ok((compiler.unit, root, types))
@@ -43,11 +47,17 @@ struct Compiler<'c> {
     unit: Unit,
     /// The variables of the macros around a node, outermost first.
     locals: Vec<Box<str>>,
+    /// How deep the values of these variables can nest.
+    local_nestings: Vec<u32>,
+    /// How deep the values of the unit's operations can nest.
+    nestings: Vec<u32>,
 }
 
 impl Compiler<'_> {
     fn push(&mut self, op: Op, span: Span) -> OpId {
         let id = OpId(u32::try_from(self.unit.ops.len()).unwrap_or(u32::MAX));
+        let nesting = self.nesting(&op);
+        self.nestings.push(nesting);
         self.unit.ops.push(op);
         self.unit.spans.push(span);
         id
@@ -78,7 +88,12 @@ impl Compiler<'_> {
             && let Ok(value) = Machine::constant(&self.unit, MAX_FOLD_COST).eval(id)
             && let Some(value) = value.into_static()
         {
-            return self.constant(value, span);
+            let folded = self.constant(value, span);
+            let nesting = self.nesting_of(id);
+            if let Some(known) = self.nestings.last_mut() {
+                *known = nesting;
+            }
+            return folded;
         }
         (id, types)
     }
@@ -182,80 +197,6 @@ impl Compiler<'_> {
         Ok(self.fold(made, types, span, constant))
     }
 
-    /// What to say of an operator between types that it never takes.
-    fn no_overload(&self, op: Binary, at: Span, span: Span, left: Typed, right: Typed) -> Fault {
-        let symbol = op.symbol();
-        let (left_text, right_text) = (self.unit.text(left.0), self.unit.text(right.0));
-        let fault = |span: Span, message: String| Fault::new("NoSuchOverload", span, message);
-        match op {
-            Binary::Equal | Binary::NotEqual => {
-                let fault = fault(span, format!("these are never equal: {} and {}", left.1, right.1));
-                match (left.1, right.1) {
-                    (Types::STRING, t) | (t, Types::STRING) if t.meets(Types::NUMBER) => {
-                        fault.help("convert one of them: int(\"5\"), double(\"2.5\"), string(5)")
-                    }
-                    (Types::TIMESTAMP, _) | (_, Types::TIMESTAMP) => {
-                        fault.help("convert the other: timestamp(x)")
-                    }
-                    (Types::DURATION, _) | (_, Types::DURATION) => {
-                        fault.help("convert the other: duration(x)")
-                    }
-                    _ => fault,
-                }
-            }
-            Binary::In => {
-                let message = format!("`in` looks into a list or a map, but this is {}", right.1);
-                let fault = fault(
-                    self.unit.spans.get(right.0.0 as usize).copied().unwrap_or(at),
-                    message,
-                );
-                if right.1 == Types::STRING {
-                    fault.help(format!(
-                        "whether text contains a part is {right_text}.contains({left_text})"
-                    ))
-                } else {
-                    fault
-                }
-            }
-            _ => {
-                let message = format!("`{symbol}` does not take {} and {}", left.1, right.1);
-                let fault = fault(span, message);
-                let json = |t: Types| t == Types::JSON || t == Types::DOUBLE;
-                if op == Binary::Remainder && (json(left.1) || json(right.1)) {
-                    let int = |t: Types, text: &str| {
-                        if json(t) {
-                            format!("int({text})")
-                        } else {
-                            text.to_owned()
-                        }
-                    };
-                    let (a, b) = (int(left.1, left_text), int(right.1, right_text));
-                    return fault.help(format!(
-                        "the numbers in messages are doubles, and `%` needs ints: {a} % {b}"
-                    ));
-                }
-                if op == Binary::Add && (left.1 == Types::STRING || right.1 == Types::STRING) {
-                    let text = |t: Types, text: &str| {
-                        if t == Types::STRING {
-                            text.to_owned()
-                        } else {
-                            format!("string({text})")
-                        }
-                    };
-                    let (a, b) = (text(left.1, left_text), text(right.1, right_text));
-                    return fault.help(format!("text is joined to text only: {a} + {b}"));
-                }
-                if left.1.or(right.1) == Types::INT.or(Types::UINT) {
-                    return fault.help("an int and a uint don't mix: convert one with int() or uint()");
-                }
-                if left.1 == Types::BOOL || right.1 == Types::BOOL {
-                    return fault.help("comparisons don't chain: write a < b && b < c");
-                }
-                fault
-            }
-        }
-    }
-
     fn logic(&mut self, nodes: &[NodeId], span: Span, symbol: &str) -> Result<Typed, Fault> {
         let mut items = Vec::with_capacity(nodes.len());
         let mut constant = true;
@@ -315,7 +256,8 @@ impl Compiler<'_> {
             items.push(self.node(*node)?.0);
         }
         let constant = items.iter().all(|id| self.is_constant(*id));
-        Ok(self.fold(Op::List(items.into()), Types::LIST, span, constant))
+        let made = self.fold(Op::List(items.into()), Types::LIST, span, constant);
+        self.check_nesting(made)
     }
 
     fn map(&mut self, nodes: &[(NodeId, NodeId)], span: Span) -> Result<Typed, Fault> {
@@ -343,7 +285,8 @@ impl Compiler<'_> {
         let constant = entries
             .iter()
             .all(|(k, v)| self.is_constant(*k) && self.is_constant(*v));
-        Ok(self.fold(Op::Map(entries.into()), Types::MAP, span, constant))
+        let made = self.fold(Op::Map(entries.into()), Types::MAP, span, constant);
+        self.check_nesting(made)
     }
 
     fn index(&mut self, id: NodeId, operand: NodeId, index: NodeId) -> Result<Typed, Fault> {
@@ -390,7 +333,7 @@ impl Compiler<'_> {
 
 /// A name where a map's key stands was probably meant as a string, as JavaScript has it.
 fn quote_key(fault: Fault, key: Span, source: &str) -> Fault {
-    if fault.reason == "UnknownName" && fault.span == key {
+    if fault.is("UnknownName", key) {
         let name = key.of(source);
         return fault.help(format!("a key that is text is written in quotes: \"{name}\""));
     }

@@ -20,13 +20,17 @@ pub struct Diagnostic {
     pub reason: &'static str,
 }
 
-/// A diagnostic whose place in the source has not been worked out yet.
+/// A diagnostic whose place in the source has not been worked out yet. Boxed, because everything that recurses
+/// over a source returns it, and what recurses should need little stack.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) span: Span,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
-    pub(super) reason: &'static str,
+pub(super) struct Fault(Box<Report>);
+
+#[derive(Debug)]
+struct Report {
+    span: Span,
+    message: String,
+    help: Option<String>,
+    reason: &'static str,
 }
 
 /// A range of bytes in a source that is at most [`super::limits::MAX_SOURCE`] long.
@@ -63,31 +67,44 @@ impl Span {
 
 impl Fault {
     pub(super) fn new(reason: &'static str, span: Span, message: impl Into<String>) -> Fault {
-        Fault {
+        Fault(Box::new(Report {
             span,
             message: message.into(),
             help: None,
             reason,
-        }
+        }))
     }
 
     #[must_use]
     pub(super) fn help(mut self, help: impl Into<String>) -> Fault {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
+    /// Whether it is for this reason and about exactly this span.
+    pub(super) fn is(&self, reason: &'static str, span: Span) -> bool {
+        self.0.reason == reason && self.0.span == span
+    }
+
     pub(super) fn locate(self, source: &str) -> Diagnostic {
-        let span = self.span.range();
+        let Report {
+            span,
+            message,
+            help,
+            reason,
+        } = *self.0;
+        let span = span.range();
         let before = source.get(..span.start).unwrap_or(source);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.matches('\n').count() + 1;
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         Diagnostic {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-            message: self.message,
-            help: self.help,
-            reason: self.reason,
+            message,
             span,
+            line,
+            column,
+            help,
+            reason,
         }
     }
 }

@@ -11,6 +11,9 @@ pub(super) const MAX_TOKENS: usize = 16 * 1024;
 /// their stack (about 1 MiB of it in a debug build, with the values that an expression of that depth can nest).
 pub(super) const MAX_DEPTH: u16 = 160;
 
+/// How deep the lists and maps that an expression makes can nest, those of the messages in them included.
+pub(super) const MAX_NESTING: u32 = 300;
+
 /// What one evaluation may cost: one for each operation and each value made or looked at, one for every few bytes
 /// of strings. Some 100 ms of work, and some tens of megabytes.
 pub(super) const MAX_COST: u64 = 4_000_000;

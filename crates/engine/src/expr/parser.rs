@@ -5,9 +5,10 @@ use super::ast::{Binary, Kind, NodeId, Tree, Unary, too_deep};
 use super::diagnostic::{Fault, Span};
 use super::lexer::lex;
 use super::limits::MAX_DEPTH;
-use super::literal;
 use super::mistakes;
-use super::token::{Lexeme, RESERVED, Token};
+use super::token::{Lexeme, Token};
+
+mod primary;
 
 /// Parses a whole source.
 pub(super) fn parse(source: &str) -> Result<Tree, Fault> {
@@ -135,10 +136,10 @@ impl Parser<'_> {
     }
 
     fn and(&mut self) -> Result<NodeId, Fault> {
-        let first = self.relation()?;
+        let first = self.binary(0)?;
         let mut items = vec![first];
         while self.accept(Token::AndAnd).is_some() {
-            items.push(self.relation()?);
+            items.push(self.binary(0)?);
         }
         self.flatten(items, Kind::And)
     }
@@ -154,52 +155,16 @@ impl Parser<'_> {
         }
     }
 
-    /// Operators of one precedence, from the left.
-    fn binary(
-        &mut self,
-        operand: fn(&mut Self) -> Result<NodeId, Fault>,
-        operator: fn(Token) -> Option<Binary>,
-    ) -> Result<NodeId, Fault> {
-        let mut left = operand(self)?;
-        while let Some(op) = operator(self.peek()) {
+    /// Operators that bind at least as strongly as `weakest`, those of one precedence from the left.
+    fn binary(&mut self, weakest: u8) -> Result<NodeId, Fault> {
+        let mut left = self.unary()?;
+        while let Some((op, strength)) = operator(self.peek()).filter(|(_, strength)| *strength >= weakest) {
             let at = self.take().span;
-            let right = operand(self)?;
+            let right = self.binary(strength + 1)?;
             let span = self.span(left).to(self.span(right));
             left = self.tree.add(Kind::Binary { op, at, left, right }, span)?;
         }
         Ok(left)
-    }
-
-    fn relation(&mut self) -> Result<NodeId, Fault> {
-        self.binary(Self::sum, |token| {
-            Some(match token {
-                Token::EqualEqual => Binary::Equal,
-                Token::BangEqual => Binary::NotEqual,
-                Token::Less => Binary::Less,
-                Token::LessEqual => Binary::LessEqual,
-                Token::Greater => Binary::Greater,
-                Token::GreaterEqual => Binary::GreaterEqual,
-                Token::In => Binary::In,
-                _ => return None,
-            })
-        })
-    }
-
-    fn sum(&mut self) -> Result<NodeId, Fault> {
-        self.binary(Self::product, |token| match token {
-            Token::Plus => Some(Binary::Add),
-            Token::Minus => Some(Binary::Subtract),
-            _ => None,
-        })
-    }
-
-    fn product(&mut self) -> Result<NodeId, Fault> {
-        self.binary(Self::unary, |token| match token {
-            Token::Star => Some(Binary::Multiply),
-            Token::Slash => Some(Binary::Divide),
-            Token::Percent => Some(Binary::Remainder),
-            _ => None,
-        })
     }
 
     fn unary(&mut self) -> Result<NodeId, Fault> {
@@ -303,122 +268,23 @@ impl Parser<'_> {
             None => Err(self.unexpected(wanted)),
         }
     }
+}
 
-    fn primary(&mut self) -> Result<NodeId, Fault> {
-        let lexeme = self.lexeme(0);
-        let text = lexeme.span.of(self.source);
-        let kind = match lexeme.token {
-            Token::Null => Kind::Null,
-            Token::True => Kind::Bool(true),
-            Token::False => Kind::Bool(false),
-            Token::Int => Kind::Int(literal::int(text, false, lexeme.span)?),
-            Token::Uint => Kind::Uint(literal::uint(text, lexeme.span)?),
-            Token::Double => Kind::Double(literal::double(text, lexeme.span)?),
-            Token::Str => Kind::Str(literal::string(text, lexeme.span)?.into()),
-            Token::Bytes => Kind::Bytes(literal::bytes(text, lexeme.span)?.into()),
-            Token::Minus => return self.negative_number(),
-            Token::Ident | Token::Dot => return self.name(),
-            Token::OpenParen => return self.parenthesised(),
-            Token::OpenBracket => return self.list(),
-            Token::OpenBrace => return self.map(),
-            _ => return Err(self.unexpected("a value")),
-        };
-        self.take();
-        if matches!(self.peek(), Token::Str | Token::Bytes) && matches!(kind, Kind::Str(_)) {
-            return Err(mistakes::adjacent_strings(self));
-        }
-        self.tree.add(kind, lexeme.span)
-    }
-
-    fn negative_number(&mut self) -> Result<NodeId, Fault> {
-        let minus = self.take();
-        let number = self.take();
-        let (text, span) = (number.span.of(self.source), minus.span.to(number.span));
-        let kind = match number.token {
-            Token::Int => Kind::Int(literal::int(text, true, span)?),
-            _ => Kind::Double(-literal::double(text, span)?),
-        };
-        self.tree.add(kind, span)
-    }
-
-    fn name(&mut self) -> Result<NodeId, Fault> {
-        let dot = self.accept(Token::Dot);
-        let name = self.lexeme(0);
-        if name.token != Token::Ident {
-            return Err(self.unexpected("a name"));
-        }
-        let text = name.span.of(self.source);
-        if RESERVED.contains(&text) {
-            return Err(mistakes::reserved(self));
-        }
-        self.take();
-        let start = dot.unwrap_or(name.span);
-        if self.peek() == Token::OpenParen {
-            let (args, end) = self.arguments()?;
-            return self.tree.add(
-                Kind::Call {
-                    target: None,
-                    name: text.into(),
-                    at: name.span,
-                    args,
-                },
-                start.to(end),
-            );
-        }
-        self.tree.add(
-            Kind::Ident {
-                name: text.into(),
-                absolute: dot.is_some(),
-            },
-            start.to(name.span),
-        )
-    }
-
-    fn parenthesised(&mut self) -> Result<NodeId, Fault> {
-        let open = self.take();
-        self.open.push(open);
-        let inner = self.expression()?;
-        let end = self.close(Token::CloseParen, "`)`")?;
-        self.tree.widen(inner, open.span.to(end));
-        Ok(inner)
-    }
-
-    fn list(&mut self) -> Result<NodeId, Fault> {
-        let open = self.take();
-        self.open.push(open);
-        let mut items = Vec::new();
-        // A comma may follow the last item; CEL's grammar has it even where there is no item.
-        while self.peek() != Token::CloseBracket {
-            if items.is_empty() && self.accept(Token::Comma).is_some() {
-                break;
-            }
-            items.push(self.expression()?);
-            if self.accept(Token::Comma).is_none() {
-                break;
-            }
-        }
-        let end = self.close(Token::CloseBracket, "`,` or `]`")?;
-        self.tree.add(Kind::List(items), open.span.to(end))
-    }
-
-    fn map(&mut self) -> Result<NodeId, Fault> {
-        let open = self.take();
-        self.open.push(open);
-        let mut entries = Vec::new();
-        while self.peek() != Token::CloseBrace {
-            if entries.is_empty() && self.accept(Token::Comma).is_some() {
-                break;
-            }
-            let key = self.expression()?;
-            if self.accept(Token::Colon).is_none() {
-                return Err(self.unexpected("`:` and the value of this key"));
-            }
-            entries.push((key, self.expression()?));
-            if self.accept(Token::Comma).is_none() {
-                break;
-            }
-        }
-        let end = self.close(Token::CloseBrace, "`,` or `}`")?;
-        self.tree.add(Kind::Map(entries), open.span.to(end))
-    }
+/// A binary operator and how strongly it binds.
+fn operator(token: Token) -> Option<(Binary, u8)> {
+    Some(match token {
+        Token::EqualEqual => (Binary::Equal, 0),
+        Token::BangEqual => (Binary::NotEqual, 0),
+        Token::Less => (Binary::Less, 0),
+        Token::LessEqual => (Binary::LessEqual, 0),
+        Token::Greater => (Binary::Greater, 0),
+        Token::GreaterEqual => (Binary::GreaterEqual, 0),
+        Token::In => (Binary::In, 0),
+        Token::Plus => (Binary::Add, 1),
+        Token::Minus => (Binary::Subtract, 1),
+        Token::Star => (Binary::Multiply, 2),
+        Token::Slash => (Binary::Divide, 2),
+        Token::Percent => (Binary::Remainder, 2),
+        _ => return None,
+    })
 }

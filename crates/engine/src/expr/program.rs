@@ -151,7 +151,7 @@ impl Program {
     /// as they are evaluated, without a value in between. On an error `out` is as it was.
     pub fn write_json(&self, cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
         let before = out.len();
-        let written = Machine::new(&self.unit, &self.places, *cx).write_json(self.root, out);
+        let written = Machine::new(&self.unit, &self.places, *cx).write_json(self.root, out, 0);
         if written.is_err() {
             out.truncate(before);
         }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::parse::MAX_DEPTH;
 use super::{Kind, Value};
 
 /// A value that JSON has no form for.
@@ -14,7 +15,16 @@ pub enum NotJson {
     /// A value of this type.
     #[error("JSON has no form for a value of type {0}")]
     Type(Kind),
+    /// Lists and maps in each other beyond what a message may have.
+    #[error("the value nests more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+    /// More text than any recipient takes.
+    #[error("the value is more than {MAX_SIZE} bytes of JSON")]
+    TooLarge,
 }
+
+/// The most JSON that one value may become, in bytes. What an expression repeats costs nothing until it is written.
+const MAX_SIZE: usize = 16 << 20;
 
 /// Doubles below this print as integers where they are integral, as ECMAScript prints them.
 const PLAIN: f64 = 1e21;
@@ -25,6 +35,19 @@ impl Value<'_> {
     ///
     /// On an error `out` may hold a part of the value; callers cut it off.
     pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), NotJson> {
+        self.write_json_at(out, 0)
+    }
+
+    /// The same for a value inside so many lists and maps that are written already.
+    pub(crate) fn write_json_at(&self, out: &mut Vec<u8>, depth: u32) -> Result<(), NotJson> {
+        let left = MAX_DEPTH.checked_sub(depth).ok_or(NotJson::TooDeep)?;
+        self.write(out, out.len().saturating_add(MAX_SIZE), left)
+    }
+
+    fn write(&self, out: &mut Vec<u8>, end: usize, depth: u32) -> Result<(), NotJson> {
+        if out.len() > end {
+            return Err(NotJson::TooLarge);
+        }
         match self {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -40,18 +63,20 @@ impl Value<'_> {
             Value::Timestamp(time) => write_string(&time.to_string(), out),
             Value::Duration(span) => write_string(&span.to_string(), out),
             Value::Type(_) => return Err(NotJson::Type(Kind::Type)),
-            Value::Json(text) => compact(text, out),
+            Value::Json(text) => compact(text, out, depth)?,
             Value::List(items) => {
+                let depth = depth.checked_sub(1).ok_or(NotJson::TooDeep)?;
                 out.push(b'[');
                 for (at, item) in items.iter().enumerate() {
                     if at > 0 {
                         out.push(b',');
                     }
-                    item.write_json(out)?;
+                    item.write(out, end, depth)?;
                 }
                 out.push(b']');
             }
             Value::Map(map) => {
+                let depth = depth.checked_sub(1).ok_or(NotJson::TooDeep)?;
                 out.push(b'{');
                 for (at, (key, value)) in map.entries().iter().enumerate() {
                     if at > 0 {
@@ -59,7 +84,7 @@ impl Value<'_> {
                     }
                     key.write_key(out);
                     out.push(b':');
-                    value.write_json(out)?;
+                    value.write(out, end, depth)?;
                 }
                 out.push(b'}');
             }
@@ -131,7 +156,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 
 /// Appends JSON text without the space between its tokens, and with its numbers as [`write_number`] has them, so
 /// that looking into a value or passing it through makes no difference.
-fn compact(text: &str, out: &mut Vec<u8>) {
+fn compact(text: &str, out: &mut Vec<u8>, mut depth: u32) -> Result<(), NotJson> {
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
@@ -158,10 +183,19 @@ fn compact(text: &str, out: &mut Vec<u8>) {
                     continue;
                 }
             }
+            b'[' | b'{' => {
+                depth = depth.checked_sub(1).ok_or(NotJson::TooDeep)?;
+                at += 1;
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_add(1);
+                at += 1;
+            }
             _ => at += 1,
         }
         out.extend_from_slice(bytes.get(start..at).unwrap_or_default());
     }
+    Ok(())
 }
 
 /// Where the string that starts at `at` ends.

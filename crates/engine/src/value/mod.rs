@@ -22,7 +22,7 @@ pub use json::NotJson;
 pub(crate) use json::write_number;
 pub use map::Map;
 pub(crate) use number::{double_to_int, double_to_uint};
-pub(crate) use parse::{ParseError, ParseLimit, element, member, parse};
+pub(crate) use parse::{MAX_DEPTH, ParseError, ParseLimit, element, member, parse};
 pub use time::{Duration, Timestamp};
 
 /// A string: a part of a message or program, or one that an expression made.

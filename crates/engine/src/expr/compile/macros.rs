@@ -118,6 +118,7 @@ impl Compiler<'_> {
         for _ in 0..=usize::from(shape.pair) {
             let variable = rest.next().map(|id| self.variable(*id)).transpose()?;
             self.locals.extend(variable);
+            self.local_nestings.push(self.nesting_of(range).saturating_sub(1));
         }
         if shape.pair && self.locals.last() == self.locals.iter().rev().nth(1) {
             let second = args.get(1).map_or(span, |id| self.tree.get(*id).span);
@@ -139,6 +140,7 @@ impl Compiler<'_> {
             None => None,
         };
         self.locals.truncate(local);
+        self.local_nestings.truncate(local);
         let op = Op::Loop(Box::new(Loop {
             kind: shape.kind,
             range,
@@ -147,7 +149,8 @@ impl Compiler<'_> {
             filter,
             body,
         }));
-        Ok((self.push(op, span), shape.result))
+        let made = (self.push(op, span), shape.result);
+        self.check_nesting(made)
     }
 
     fn variable(&self, id: NodeId) -> Result<Box<str>, Fault> {
@@ -196,8 +199,10 @@ impl Compiler<'_> {
         let (value, _) = self.node(value)?;
         let local = self.locals.len();
         self.locals.push(name);
+        self.local_nestings.push(self.nesting_of(value));
         let (body, types) = self.node(body)?;
         self.locals.truncate(local);
+        self.local_nestings.truncate(local);
         Ok((self.push(Op::Bind { local, value, body }, span), types))
     }
 

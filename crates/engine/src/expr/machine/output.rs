@@ -2,15 +2,21 @@
 
 use crate::expr::code::{Op, OpId};
 use crate::expr::error::EvalError;
-use crate::value::Value;
+use crate::value::{MAX_DEPTH, NotJson, Value};
 
 use super::Machine;
 
 impl Machine<'_> {
-    pub(in crate::expr) fn write_json(&mut self, id: OpId, out: &mut Vec<u8>) -> Result<(), EvalError> {
+    /// Appends an operation's value as JSON, inside so many lists and maps.
+    pub(in crate::expr) fn write_json(
+        &mut self,
+        id: OpId,
+        out: &mut Vec<u8>,
+        depth: u32,
+    ) -> Result<(), EvalError> {
         match self.unit.op(id) {
             Op::Map(entries) if self.distinct_names(entries) => {
-                self.spend(1)?;
+                self.enter(depth)?;
                 out.push(b'{');
                 for (at, (key, value)) in entries.iter().enumerate() {
                     if at > 0 {
@@ -20,19 +26,19 @@ impl Machine<'_> {
                         key.write_key(out);
                     }
                     out.push(b':');
-                    self.write_json(*value, out)?;
+                    self.write_json(*value, out, depth + 1)?;
                 }
                 out.push(b'}');
                 Ok(())
             }
             Op::List(items) => {
-                self.spend(1)?;
+                self.enter(depth)?;
                 out.push(b'[');
                 for (at, item) in items.iter().enumerate() {
                     if at > 0 {
                         out.push(b',');
                     }
-                    self.write_json(*item, out)?;
+                    self.write_json(*item, out, depth + 1)?;
                 }
                 out.push(b']');
                 Ok(())
@@ -47,15 +53,23 @@ impl Machine<'_> {
                 } else {
                     *otherwise
                 };
-                self.write_json(id, out)
+                self.write_json(id, out, depth)
             }
             _ => {
                 let value = self.eval(id)?;
                 let before = out.len();
-                value.write_json(out)?;
+                value.write_json_at(out, depth)?;
                 self.spend_bytes(out.len() - before)
             }
         }
+    }
+
+    /// Before a list or map inside so many others.
+    fn enter(&mut self, depth: u32) -> Result<(), EvalError> {
+        if depth >= MAX_DEPTH {
+            return Err(NotJson::TooDeep.into());
+        }
+        self.spend(1)
     }
 
     /// Whether the keys are constant text. The compiler has refused repeated ones.
