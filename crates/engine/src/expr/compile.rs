@@ -88,10 +88,14 @@ impl Compiler<'_> {
             && let Ok(value) = Machine::constant(&self.unit, MAX_FOLD_COST).eval(id)
             && let Some(value) = value.into_static()
         {
-            let folded = self.constant(value, span);
+            let mut folded = self.constant(value, span);
             let nesting = self.nesting_of(id);
             if let Some(known) = self.nestings.last_mut() {
                 *known = nesting;
+            }
+            if types == Types::ANY && matches!(self.unit.op(id), Op::Call { .. }) {
+                // Of all functions only `dyn` gives anything: it asks not to know.
+                folded.1 = Types::ANY;
             }
             return folded;
         }

@@ -69,7 +69,7 @@ impl Fault {
     pub(super) fn new(reason: &'static str, span: Span, message: impl Into<String>) -> Fault {
         Fault(Box::new(Report {
             span,
-            message: message.into(),
+            message: one_line(message.into()),
             help: None,
             reason,
         }))
@@ -77,7 +77,7 @@ impl Fault {
 
     #[must_use]
     pub(super) fn help(mut self, help: impl Into<String>) -> Fault {
-        self.0.help = Some(help.into());
+        self.0.help = Some(one_line(help.into()));
         self
     }
 
@@ -106,6 +106,15 @@ impl Fault {
             help,
             reason,
         }
+    }
+}
+
+/// Parts of a source that a message quotes may span lines; the message does not.
+fn one_line(text: String) -> String {
+    if text.contains(char::is_control) {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        text
     }
 }
 

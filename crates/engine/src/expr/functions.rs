@@ -278,6 +278,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     global("math.abs", "math.abs(x)", &[N], N, math::abs),
     global("math.sign", "math.sign(x)", &[N], N, math::sign),
     global("math.sqrt", "math.sqrt(x)", &[N], D, math::sqrt),
+    global("math.pow", "math.pow(x, y)", &[N, N], D, math::pow),
     global("math.isNaN", "math.isNaN(x)", &[D], B, math::is_nan),
     global("math.isInf", "math.isInf(x)", &[D], B, math::is_inf),
     global("math.isFinite", "math.isFinite(x)", &[D], B, math::is_finite),

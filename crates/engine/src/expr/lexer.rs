@@ -261,7 +261,7 @@ const MISTAKES: [(&str, &str, &str); 21] = [
     (
         "^",
         "there is no operator `^`",
-        "bits are combined with math.bitXor(a, b); there is no power operator",
+        "a power is written math.pow(x, y), bits are combined with math.bitXor(a, b)",
     ),
     (
         "~",

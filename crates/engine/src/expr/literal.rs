@@ -99,10 +99,13 @@ impl Unescape<'_> {
             'U' => return self.code(2, 8, 16, out),
             '0'..='3' => return self.code(1, 3, 8, out),
             _ => {
-                let fault = self.fault(
-                    1 + escaped.len_utf8(),
-                    format!("`\\{escaped}` is no escape sequence"),
-                );
+                let line_end = matches!(escaped, '\n' | ' ');
+                let shown = if line_end {
+                    "a backslash before a space or line end".into()
+                } else {
+                    format!("`\\{escaped}`")
+                };
+                let fault = self.fault(1 + escaped.len_utf8(), format!("{shown} is no escape sequence"));
                 return Err(fault.help("a backslash is written \\\\, or the string raw: r\"\\d+\""));
             }
         };

@@ -52,10 +52,19 @@ pub(super) fn unexpected(parser: &Parser<'_>, wanted: &str) -> Fault {
         .previous()
         .map(|p| p.span.of(parser.source))
         .unwrap_or_default();
+    if wanted == "an operator" && previous.eq_ignore_ascii_case("not") {
+        let span = parser.previous().map_or(lexeme.span, |p| p.span);
+        return Fault::new(
+            "UnexpectedToken",
+            span,
+            format!("`{previous}` is not an operator"),
+        )
+        .help("not is written !");
+    }
     match (previous, text) {
         ("+", "+") | ("-", "-") => return fault(format!("there is no operator `{text}{text}`")),
         ("*", "*") => {
-            return fault("there is no operator `**`".into()).help("CEL has no power operator; multiply");
+            return fault("there is no operator `**`".into()).help("a power is written math.pow(x, y)");
         }
         ("?", "?") => return fault("there is no operator `??`".into()).help("write has(a.b) ? a.b : other"),
         ("?", ".") => {
@@ -210,4 +219,10 @@ pub(super) fn message(parser: &Parser<'_>) -> Fault {
 /// Whether a word can never be a name.
 pub(super) fn is_keyword(word: &str) -> bool {
     KEYWORDS.contains(&word)
+}
+
+/// `a?.b`, which reads as a conditional without an end.
+pub(super) fn optional_member(question: Span) -> Fault {
+    Fault::new("UnexpectedToken", question, "there is no operator `?.`")
+        .help("write has(a.b) to ask whether a field is there")
 }

@@ -1,7 +1,8 @@
 //! Expressions: what `where`, `select` and their like are compiled to when a component starts, and what runs for
 //! every message after it was decoded.
 //!
-//! Text goes through [`lexer`], [`parser`] and [`compile`](mod@compile),
+//! Text goes through [`lexer`], [`parser`] (or [`evalexpr`](mod@evalexpr), the
+//! second front end) and [`compile`](mod@compile),
 //! which resolves names, checks types as far as they are certain and folds constants; [`Program`] is the result
 //! bound to the slots of decoded messages, and [`machine`] evaluates it.
 
@@ -10,6 +11,7 @@ mod code;
 mod compile;
 mod diagnostic;
 mod error;
+mod evalexpr;
 mod functions;
 mod lexer;
 mod limits;
@@ -47,7 +49,11 @@ pub struct Expr {
 
 /// Compiles an expression. Everything that is certainly wrong with it is found here.
 pub fn compile(source: &str, scope: &Scope) -> Result<Expr, Diagnostic> {
-    let compiled = parser::parse(source).and_then(|tree| compile::compile(source, &tree, scope));
+    let tree = match evalexpr::body_start(source) {
+        Some(start) => evalexpr::parse(source, start),
+        None => parser::parse(source),
+    };
+    let compiled = tree.and_then(|tree| compile::compile(source, &tree, scope));
     match compiled {
         Ok((unit, root, types)) => Ok(Expr::new(Arc::new(unit), root, types)),
         Err(fault) => Err(fault.locate(source)),

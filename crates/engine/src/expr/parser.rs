@@ -93,9 +93,11 @@ impl Parser<'_> {
         let mut branches = Vec::new();
         let last = loop {
             let condition = self.or()?;
-            if self.accept(Token::Question).is_none() {
+            let Some(question) = self.accept(Token::Question) else {
                 break condition;
-            }
+            };
+            let next = self.lexeme(0);
+            let member = next.token == Token::Dot && next.span.start == question.end;
             let then = self.or()?;
             if self.peek() == Token::Question {
                 let fault = Fault::new(
@@ -106,7 +108,8 @@ impl Parser<'_> {
                 return Err(fault.help("put the inner conditional in parentheses: a ? (b ? c : d) : e"));
             }
             if self.accept(Token::Colon).is_none() {
-                return Err(self.unexpected("`:` and the value for when the condition is false"));
+                let optional = member.then(|| mistakes::optional_member(question));
+                return Err(optional.unwrap_or_else(|| self.unexpected("`:` and the other value")));
             }
             branches.push((condition, then));
         };

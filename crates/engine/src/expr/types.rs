@@ -136,15 +136,21 @@ pub(super) fn arithmetic(op: Binary, a: Kind, b: Kind) -> Option<Kind> {
 }
 
 impl fmt::Display for Types {
-    /// `a string`, `a string or null`, `a value` where it can be anything.
+    /// `a string`, `a string, bytes or a list`; `a field's value` for what JSON can hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Types::ANY || *self == Types::JSON {
+        if *self == Types::ANY {
             return f.write_str("a value");
         }
+        if *self == Types::JSON {
+            return f.write_str("a field's value");
+        }
+        let count = self.kinds().count();
         for (at, kind) in self.kinds().enumerate() {
-            if at > 0 {
-                f.write_str(" or ")?;
-            }
+            f.write_str(match at {
+                0 => "",
+                at if at + 1 == count => " or ",
+                _ => ", ",
+            })?;
             match kind {
                 Kind::Null => f.write_str("null")?,
                 Kind::Bytes => f.write_str("bytes")?,

@@ -76,7 +76,7 @@ impl Timestamp {
     /// Parses RFC 3339 as cel-go does: strict, so that two digits are two digits and an offset is one.
     pub fn parse(text: &str) -> Option<Timestamp> {
         let (date, rest) = text.split_at_checked(10)?;
-        let time = rest.strip_prefix(['T', 't'])?;
+        let time = rest.strip_prefix('T')?;
         let (clock, rest) = time.split_at_checked(8)?;
         let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date.as_bytes() else {
             return None;
@@ -122,7 +122,7 @@ fn fraction_nanos(digits: &str) -> Option<u32> {
 }
 
 fn zone_seconds(zone: &str) -> Option<i64> {
-    if zone == "Z" || zone == "z" {
+    if zone == "Z" {
         return Some(0);
     }
     let [sign, h1, h2, b':', m1, m2] = *zone.as_bytes() else {

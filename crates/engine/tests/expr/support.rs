@@ -38,20 +38,6 @@ pub(crate) fn run(expr: &Expr, data: &Json) -> Outcome {
     by_field
 }
 
-/// Evaluates once, on whole messages, for expressions that are costly on purpose.
-pub(crate) fn once(source: &str, data: &Json) -> Outcome {
-    let expr = compile(source, &scope(data)).unwrap();
-    let layout = Layout::new([&[][..]]);
-    let texts: Vec<String> = data.as_object().unwrap().values().map(Json::to_string).collect();
-    let rows: Vec<[Field<'_>; 1]> = texts.iter().map(|text| [field(text)]).collect();
-    let rows: Vec<&dyn Row> = rows.iter().map(|row| row as &dyn Row).collect();
-    let program = expr.bind(&vec![&layout; rows.len()]);
-    match program.write_json(&Context::new(&rows), &mut Vec::new()) {
-        Ok(()) => Outcome::Value(Json::Null),
-        Err(error) => failed(&error),
-    }
-}
-
 fn with_rows(expr: &Expr, data: &Json, whole: bool) -> Outcome {
     let data = data.as_object().unwrap();
     let layouts: Vec<Layout> = (0..data.len())
@@ -101,7 +87,7 @@ fn with_rows(expr: &Expr, data: &Json, whole: bool) -> Outcome {
     outcome
 }
 
-fn failed(error: &EvalError) -> Outcome {
+pub(crate) fn failed(error: &EvalError) -> Outcome {
     assert!(EvalError::REASONS.contains(&error.reason()));
     Outcome::Failed(error.reason(), error.to_string())
 }
@@ -122,7 +108,7 @@ fn slots(message: &Json, layout: &Layout, expr: &Expr) -> Vec<Option<String>> {
 }
 
 /// A JSON text as the decoder hands it over.
-fn field(text: &str) -> Field<'_> {
+pub(crate) fn field(text: &str) -> Field<'_> {
     match text.as_bytes()[0] {
         b'n' => Field::Null,
         b't' => Field::Bool(true),

@@ -11,7 +11,7 @@ use super::macros::{plural, usage};
 use super::{Compiler, Typed};
 
 /// Functions that other languages have under another name.
-const ELSEWHERE: [(&str, &str); 30] = [
+const ELSEWHERE: [(&str, &str); 33] = [
     ("len", "size(x)"),
     ("length", "size(x)"),
     ("count", "size(x)"),
@@ -39,6 +39,9 @@ const ELSEWHERE: [(&str, &str); 30] = [
     ("typeof", "type(x)"),
     ("min", "math.least(a, b)"),
     ("max", "math.greatest(a, b)"),
+    ("math.min", "math.least(a, b)"),
+    ("math.max", "math.greatest(a, b)"),
+    ("pow", "math.pow(x, y)"),
     ("any", "list.exists(x, condition)"),
     ("some", "list.exists(x, condition)"),
     ("every", "list.all(x, condition)"),
@@ -217,8 +220,12 @@ fn unknown_function(name: &str, form: Form, at: Span) -> Fault {
     } else {
         names.collect()
     };
-    match closest(name, names) {
-        Some(meant) => fault.help(format!("did you mean `{meant}`?")),
+    if let Some(meant) = closest(name, names) {
+        return fault.help(format!("did you mean `{meant}`?"));
+    }
+    let meant = closest(name, ELSEWHERE.iter().map(|(other, _)| *other));
+    match ELSEWHERE.iter().find(|(other, _)| Some(*other) == meant) {
+        Some((_, usage)) => fault.help(format!("use {usage}")),
         None => fault.help("docs/expressions.md lists the functions that there are"),
     }
 }

@@ -144,6 +144,9 @@ impl Compiler<'_> {
         let mut names: Vec<&str> = self.locals.iter().map(AsRef::as_ref).collect();
         names.extend(self.scope.names());
         match name {
+            "topic" | "key" => {
+                return fault.help("topic and key are known where an expression is about one message");
+            }
             "window" if self.scope.has_window() => return fault.help("it has window.start and window.end"),
             "undefined" | "None" | "nil" | "NULL" | "Null" => return fault.help("nothing is written null"),
             "True" | "TRUE" => return fault.help("write true"),

@@ -99,6 +99,18 @@ pub(super) fn sqrt<'a>(_: &mut Machine<'a>, args: &[Value<'a>]) -> Result<'a> {
     .ok_or_else(|| no_overload("math.sqrt", args))
 }
 
+/// Not in cel-go's extension: it is what evalexpr's `^` is translated to.
+pub(super) fn pow<'a>(_: &mut Machine<'a>, args: &[Value<'a>]) -> Result<'a> {
+    match args {
+        [base, exponent] => base
+            .as_double()
+            .zip(exponent.as_double())
+            .map(|(x, y)| Value::Double(x.powf(y))),
+        _ => None,
+    }
+    .ok_or_else(|| no_overload("math.pow", args))
+}
+
 pub(super) fn abs<'a>(_: &mut Machine<'a>, args: &[Value<'a>]) -> Result<'a> {
     match args {
         [Value::Int(n)] => n

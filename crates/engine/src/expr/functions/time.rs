@@ -27,7 +27,10 @@ fn civil(time: Timestamp, zone: Option<&str>) -> std::result::Result<DateTime, E
 
 fn zone_named(name: &str) -> Option<TimeZone> {
     let Some((hours, minutes)) = name.split_once(':') else {
-        return TimeZone::get(name).ok();
+        // The database finds names in any case; here a name is one only as it is spelt.
+        return TimeZone::get(name)
+            .ok()
+            .filter(|zone| zone.iana_name() == Some(name));
     };
     let (negative, hours) = match hours.strip_prefix('-') {
         Some(hours) => (true, hours),
@@ -39,7 +42,7 @@ fn zone_named(name: &str) -> Option<TimeZone> {
             .then(|| text.parse::<i32>().ok())
             .flatten()
     };
-    let seconds = number(hours)? * 3600 + number(minutes).filter(|m| *m < 60)? * 60;
+    let seconds = number(hours).filter(|h| *h < 24)? * 3600 + number(minutes).filter(|m| *m < 60)? * 60;
     Offset::from_seconds(if negative { -seconds } else { seconds })
         .ok()
         .map(Offset::to_time_zone)

@@ -116,7 +116,7 @@ impl Parser<'_> {
             }
             let key = self.expression()?;
             if self.accept(Token::Colon).is_none() {
-                return Err(self.unexpected("`:` and the value of this key"));
+                return Err(self.unexpected("`:` after this key"));
             }
             entries.push((key, self.expression()?));
             if self.accept(Token::Comma).is_none() {
