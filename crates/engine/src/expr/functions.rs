@@ -10,6 +10,7 @@ use super::types::Types;
 mod convert;
 mod format;
 mod math;
+mod re2;
 mod regex;
 mod size;
 mod strings;

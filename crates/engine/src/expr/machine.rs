@@ -288,11 +288,11 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn matches(&mut self, text: OpId, pattern: &regex::Regex) -> Result<'a> {
+    fn matches(&mut self, text: OpId, pattern: &regex::bytes::Regex) -> Result<'a> {
         match self.eval(text)? {
             Value::Str(text) => {
                 self.spend_bytes(8 * text.len())?;
-                Ok(Value::Bool(pattern.is_match(&text)))
+                Ok(Value::Bool(pattern.is_match(text.as_bytes())))
             }
             other => Err(EvalError::no_such_overload("matches", [other.kind()])),
         }
