@@ -1,5 +1,5 @@
-//! Writes what is generated from the types in `crates/api`: `crds/*.yaml` for an API server and `docs/resources.md`
-//! for people. With `check` it writes nothing and fails on any difference.
+//! Writes what is generated from the types in `crates/api`: `crds/*.yaml` for an API server, the same schemas as JSON for
+//! the compiler, and `docs/resources.md` for people. With `check` it writes nothing and fails on any difference.
 
 mod reference;
 
@@ -23,6 +23,18 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
         files.push((
             root.join("crds").join(format!("{plural}.yaml")),
             format!("{HEADER}{yaml}"),
+        ));
+    }
+    for definition in &definitions {
+        // What the compiler validates with: making the schemas takes too long to do it at every start.
+        let plural = definition["spec"]["names"]["plural"]
+            .as_str()
+            .context("a definition without a plural")?;
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        files.push((
+            root.join("crates/compiler/schemas")
+                .join(format!("{plural}.json")),
+            format!("{schema}\n"),
         ));
     }
     files.push((root.join("docs/resources.md"), reference::write(&definitions)));

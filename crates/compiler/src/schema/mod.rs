@@ -22,15 +22,19 @@ pub(crate) use check::Checker;
 /// More than this about one resource helps nobody.
 const MOST_FINDINGS: usize = 50;
 
-/// The schemas by kind, in the order of [`Kind::ALL`].
-static SCHEMAS: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    streaming_api::definitions()
-        .iter_mut()
-        .filter_map(|definition| definition.pointer_mut("/spec/versions/0/schema/openAPIV3Schema"))
-        .map(Value::take)
-        .map(metadata::with_metadata)
-        .collect()
-});
+/// The schemas by kind, in the order of [`Kind::ALL`]: written by `cargo xtask crds` from the types in `streaming-api`,
+/// because deriving them takes some hundred milliseconds, and reading them one.
+static SCHEMAS: [LazyLock<Value>; 5] = [
+    LazyLock::new(|| read(include_str!("../../schemas/clusterstreams.json"))),
+    LazyLock::new(|| read(include_str!("../../schemas/streams.json"))),
+    LazyLock::new(|| read(include_str!("../../schemas/channels.json"))),
+    LazyLock::new(|| read(include_str!("../../schemas/joiners.json"))),
+    LazyLock::new(|| read(include_str!("../../schemas/processors.json"))),
+];
+
+fn read(schema: &str) -> Value {
+    metadata::with_metadata(serde_json::from_str(schema).unwrap_or_default())
+}
 
 /// One thing that the schema says about one field.
 #[derive(Debug)]
@@ -82,4 +86,58 @@ fn spec(resource: &Resource, value: &Value) -> Result<Spec, serde_json::Error> {
         Kind::Joiner => Spec::Joiner(Deserialize::deserialize(value)?),
         Kind::Processor => Spec::Processor(Deserialize::deserialize(value)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_are_those_of_the_types() {
+        for (definition, schema) in streaming_api::definitions().iter().zip(&SCHEMAS) {
+            let derived = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
+            assert!(
+                metadata::with_metadata(derived) == **schema,
+                "out of date: run cargo xtask crds"
+            );
+        }
+    }
+
+    /// A pattern or rule that does not compile would never, or always, refuse.
+    #[test]
+    fn patterns_and_rules_compile() {
+        let (mut patterns, mut rules) = (pattern::Patterns::default(), rules::Rules::default());
+        let mut left: Vec<&Value> = SCHEMAS.iter().map(|schema| &**schema).collect();
+        let (mut seen_patterns, mut seen_rules) = (0, 0);
+        while let Some(schema) = left.pop() {
+            if let Some(text) = schema["pattern"].as_str() {
+                assert!(patterns.compiles(text), "{text}");
+                seen_patterns += 1;
+            }
+            for rule in schema["x-kubernetes-validations"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                assert!(rules.compiles(rule["rule"].as_str().unwrap()), "{rule}");
+                seen_rules += 1;
+            }
+            left.extend(
+                schema["properties"]
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|fields| fields.values()),
+            );
+            left.extend(
+                schema
+                    .get("items")
+                    .into_iter()
+                    .chain(schema.get("additionalProperties")),
+            );
+        }
+        assert!(
+            seen_patterns > 50 && seen_rules > 20,
+            "{seen_patterns} patterns, {seen_rules} rules"
+        );
+    }
 }

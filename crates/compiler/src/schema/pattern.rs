@@ -17,13 +17,19 @@ pub(super) struct Patterns(HashMap<String, Option<Regex>>);
 impl Patterns {
     /// Whether a text fits. A pattern that did not compile would fit everything; a test compiles them all.
     pub(super) fn matches(&mut self, pattern: &str, text: &str) -> bool {
+        self.get(pattern).is_none_or(|regex| regex.is_match(text))
+    }
+
+    #[cfg(test)]
+    pub(super) fn compiles(&mut self, pattern: &str) -> bool {
+        self.get(pattern).is_some()
+    }
+
+    fn get(&mut self, pattern: &str) -> Option<&Regex> {
         if !self.0.contains_key(pattern) {
             self.0.insert(pattern.to_owned(), Regex::new(pattern).ok());
         }
-        self.0
-            .get(pattern)
-            .and_then(Option::as_ref)
-            .is_none_or(|regex| regex.is_match(text))
+        self.0.get(pattern)?.as_ref()
     }
 }
 

@@ -56,12 +56,21 @@ impl Rules {
         }
     }
 
-    /// Whether a rule is true of a value. An error of the rule counts as false, as on an API server.
-    fn holds(&mut self, rule: &str, value: &Value) -> bool {
+    #[cfg(test)]
+    pub(super) fn compiles(&mut self, rule: &str) -> bool {
+        self.get(rule).is_some()
+    }
+
+    fn get(&mut self, rule: &str) -> Option<&Program> {
         if !self.0.contains_key(rule) {
             self.0.insert(rule.to_owned(), compile(rule));
         }
-        let Some(program) = self.0.get(rule).and_then(Option::as_ref) else {
+        self.0.get(rule)?.as_ref()
+    }
+
+    /// Whether a rule is true of a value. An error of the rule counts as false, as on an API server.
+    fn holds(&mut self, rule: &str, value: &Value) -> bool {
+        let Some(program) = self.get(rule) else {
             return false;
         };
         let text = value.to_string();
