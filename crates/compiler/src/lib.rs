@@ -148,9 +148,8 @@ fn plans(
     report: &mut Report,
 ) -> Vec<Plan> {
     let world = World { catalog, streams };
-    let components = resources
-        .iter()
-        .filter(|resource| catalog.leads_to(resource) && resource.kind.is_component());
+    // One that another document defines too is looked at like all others; being refused, it gets no plan.
+    let components = resources.iter().filter(|resource| resource.kind.is_component());
     components
         .filter_map(|resource| {
             let Some(spec) = &resource.spec else {
