@@ -141,3 +141,88 @@ impl Ledger {
         self.groups.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Open(Vec<Vec<u64>>),
+        One(usize, u64),
+        Depend(prop::sample::Index),
+        Settle(prop::sample::Index),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let tokens = prop::collection::vec(any::<u64>(), 0..4);
+        prop_oneof![
+            prop::collection::vec(tokens, 0..4).prop_map(Step::Open),
+            (0..4usize, any::<u64>()).prop_map(|(input, token)| Step::One(input, token)),
+            any::<prop::sample::Index>().prop_map(Step::Depend),
+            any::<prop::sample::Index>().prop_map(Step::Settle),
+            any::<prop::sample::Index>().prop_map(Step::Settle),
+        ]
+    }
+
+    fn all(messages: &Messages) -> Vec<(usize, u64)> {
+        let mut at = Place::default();
+        let mut out = Vec::new();
+        while let Some((handle, next)) = messages.get(at) {
+            out.push((handle.input, handle.token));
+            at = next;
+        }
+        out
+    }
+
+    proptest! {
+        /// The model: for each group, what it holds and how much depends on it.
+        #[test]
+        fn a_group_is_released_with_its_last_dependency(steps in prop::collection::vec(step(), 0..200)) {
+            let mut ledger = Ledger::default();
+            let mut model: BTreeMap<GroupId, (u32, Vec<(usize, u64)>)> = BTreeMap::new();
+            let mut gone = BTreeSet::new();
+            for step in steps {
+                let open: Vec<GroupId> = model.keys().copied().collect();
+                match step {
+                    Step::Open(inputs) => {
+                        let messages = inputs.iter().enumerate();
+                        let flat = messages.flat_map(|(i, tokens)| tokens.iter().map(move |t| (i, *t))).collect();
+                        let id = ledger.open(Messages::Many(inputs));
+                        prop_assert!(model.insert(id, (1, flat)).is_none() && !gone.contains(&id));
+                    }
+                    Step::One(input, token) => {
+                        let id = ledger.open(Messages::One(Handle { input, token }));
+                        prop_assert!(model.insert(id, (1, vec![(input, token)])).is_none());
+                    }
+                    Step::Depend(at) if !open.is_empty() => {
+                        let id = open[at.index(open.len())];
+                        ledger.depend(id);
+                        model.get_mut(&id).unwrap().0 += 1;
+                    }
+                    Step::Settle(at) if !open.is_empty() => {
+                        let id = open[at.index(open.len())];
+                        let left = &mut model.get_mut(&id).unwrap().0;
+                        *left -= 1;
+                        let last = *left == 0;
+                        let released = ledger.settle(id);
+                        prop_assert_eq!(released.is_some(), last);
+                        if let Some(messages) = released {
+                            let (_, expected) = model.remove(&id).unwrap();
+                            let counted: u64 = messages.count().map(|(_, count)| count).sum();
+                            prop_assert_eq!(counted, expected.len() as u64);
+                            prop_assert_eq!(all(&messages), expected);
+                            prop_assert!(ledger.settle(id).is_none(), "released once");
+                            gone.insert(id);
+                        }
+                    }
+                    Step::Depend(_) | Step::Settle(_) => {}
+                }
+                prop_assert_eq!(ledger.is_empty(), model.is_empty());
+            }
+        }
+    }
+}

@@ -64,15 +64,25 @@ impl Id {
     }
 }
 
-/// Makes the id of something that a component made out of messages.
-pub(crate) struct Hash(blake3::Hasher);
+/// Makes an id out of names.
+pub(crate) struct Hash {
+    /// What has not been hashed yet: BLAKE3 is fastest on many bytes at once.
+    pending: Vec<u8>,
+    hasher: Option<Box<blake3::Hasher>>,
+}
+
+/// Bytes that are hashed at once.
+const AT_ONCE: usize = 16 * 1024;
 
 impl Hash {
     /// `domain` keeps ids of different kinds of things apart.
     fn new(domain: u8) -> Hash {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&[domain]);
-        Hash(hasher)
+        let mut pending = Vec::with_capacity(256);
+        pending.push(domain);
+        Hash {
+            pending,
+            hasher: None,
+        }
     }
 
     /// For a component's results of one kind.
@@ -85,23 +95,32 @@ impl Hash {
     /// The message ids of a row, in the order of the inputs' variables.
     pub(crate) fn row(&mut self, messages: impl Iterator<Item = Id>) {
         for id in messages {
-            self.0.update(&id.0);
+            self.pending.extend_from_slice(&id.0);
+        }
+        if self.pending.len() >= AT_ONCE {
+            self.hasher.get_or_insert_default().update(&self.pending);
+            self.pending.clear();
         }
     }
 
     /// The length goes first, so that no two lists of texts hash the same bytes.
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        self.pending
+            .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.pending.extend_from_slice(bytes);
     }
 
     fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    pub(crate) fn finish(&self) -> Id {
+    pub(crate) fn finish(mut self) -> Id {
+        let hash = match &mut self.hasher {
+            None => blake3::hash(&self.pending),
+            Some(hasher) => hasher.update(&self.pending).finalize(),
+        };
         let mut id = [0; 16];
-        id.copy_from_slice(&self.0.finalize().as_bytes()[..16]);
+        id.copy_from_slice(&hash.as_bytes()[..16]);
         Id(id)
     }
 }

@@ -20,12 +20,15 @@ const JSON: u8 = 7;
 pub struct Row<'a> {
     slots: &'a [u8],
     text: &'a str,
+    /// Where the row's own text begins in `text`. Not cut off before a string is read: to look at the text of
+    /// every row of a window would cost as much as the rest of the join.
+    base: usize,
 }
 
 impl<'a> Row<'a> {
-    /// Puts together what [`RowBuilder::parts`] took apart. `text` may go on after the row's own.
-    pub(crate) fn new(slots: &'a [u8], text: &'a str) -> Row<'a> {
-        Row { slots, text }
+    /// Puts together what [`RowBuilder::parts`] took apart. The row's text is in `text` from `base` on.
+    pub(crate) fn new(slots: &'a [u8], text: &'a str, base: usize) -> Row<'a> {
+        Row { slots, text, base }
     }
 
     /// What the message holds at the path of a slot; absent if there is no such slot.
@@ -56,6 +59,7 @@ impl<'a> Row<'a> {
         // The halves are 32 bits each, and so are positions on any machine this runs on.
         #[allow(clippy::cast_possible_truncation)]
         let (start, len) = (place as u32 as usize, (place >> 32) as usize);
+        let start = self.base + start;
         self.text.get(start..start + len).unwrap_or("")
     }
 }
@@ -105,10 +109,7 @@ impl RowBuilder {
 
     /// The row as it is now.
     pub fn row(&self) -> Row<'_> {
-        Row {
-            slots: &self.slots,
-            text: &self.text,
-        }
+        Row::new(&self.slots, &self.text, 0)
     }
 
     /// The row's slots and its text, to be stored apart.

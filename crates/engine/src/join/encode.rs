@@ -23,6 +23,9 @@ const FAILED: u8 = b'f';
 /// What an event takes beside its data, roughly.
 const EVENT: u64 = 256;
 
+/// Less room than this in a batch, and it grows.
+const ROOM: usize = 256;
+
 /// Takes the rows that a join finds.
 pub(super) struct Encoder<'a> {
     spec: &'a JoinSpec,
@@ -63,6 +66,7 @@ impl<'a> Encoder<'a> {
     pub(super) fn finish(mut self) -> Encoded {
         if self.spec.emit == Emit::Batch && !self.out.is_empty() {
             self.out.push(b']');
+            self.out.shrink_to(self.out.len() * 2);
             self.done.results.push((self.batch.finish(), self.out));
         }
         self.done
@@ -72,6 +76,19 @@ impl<'a> Encoder<'a> {
         let mut hash = Hash::of_component(domain, self.uid);
         hash.row(ids(self.spec, self.sides, rows));
         hash.finish()
+    }
+
+    /// Makes room in a batch. How far the outermost input has come says how long the batch will be; that is
+    /// trusted up to four times what there is, so that growing copies little and reserves little in vain.
+    fn reserve(&mut self, rows: &[u32]) {
+        let used = self.out.len();
+        if self.out.capacity() - used < ROOM
+            && let (Some(side), Some(done)) = (self.sides.first(), rows.first().filter(|done| **done > 0))
+        {
+            let projected = used / *done as usize * side.store.len();
+            let wanted = (projected + projected / 16).min(used * 4);
+            self.out.reserve_exact(wanted.saturating_sub(used));
+        }
     }
 
     /// Appends the row that `select` makes, or all messages by variable.
@@ -114,6 +131,7 @@ impl Sink for Encoder<'_> {
         }
         let batch = self.spec.emit == Emit::Batch;
         if batch {
+            self.reserve(rows);
             self.out.push(if before == 0 { b'[' } else { b',' });
         }
         match self.write(cx, rows) {

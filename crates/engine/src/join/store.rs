@@ -95,13 +95,8 @@ impl Store {
     #[inline]
     pub(super) fn row(&self, row: usize) -> Row<'_> {
         let bytes = self.bytes_of(row);
-        let (chunk, start) = (word(bytes, 24), word(bytes, 28));
-        let text = self
-            .texts
-            .get(chunk)
-            .and_then(|text| text.get(start..))
-            .unwrap_or("");
-        Row::new(bytes.get(HEADER..).unwrap_or(&[]), text)
+        let text = self.texts.get(word(bytes, 24)).map_or("", String::as_str);
+        Row::new(bytes.get(HEADER..).unwrap_or(&[]), text, word(bytes, 28))
     }
 
     /// The id of a row's message.
@@ -115,11 +110,12 @@ impl Store {
 
     /// The tokens of all messages, in order.
     pub(super) fn tokens(&self) -> Vec<u64> {
-        let token = |row| self.bytes_of(row).get(16..).and_then(<[u8]>::first_chunk::<8>);
-        (0..self.len)
-            .filter_map(token)
-            .map(|token| u64::from_le_bytes(*token))
-            .collect()
+        let mut tokens = Vec::with_capacity(self.len);
+        for row in 0..self.len {
+            let bytes = self.bytes_of(row).get(16..).and_then(<[u8]>::first_chunk::<8>);
+            tokens.extend(bytes.map(|token| u64::from_le_bytes(*token)));
+        }
+        tokens
     }
 
     /// Bytes allocated.
