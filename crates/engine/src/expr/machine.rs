@@ -28,6 +28,8 @@ pub(super) struct Machine<'a> {
     budget: u64,
     /// The variables of the macros around an operation, outermost first.
     locals: Vec<Value<'a>>,
+    /// The variables of `cel.bind` whose value failed, and how.
+    failed: Vec<(usize, EvalError)>,
     /// Arrays and objects of messages that were parsed, by where their text is, so that a loop parses them once.
     parsed: Vec<(*const u8, Value<'a>)>,
 }
@@ -40,6 +42,7 @@ impl<'a> Machine<'a> {
             cx,
             budget: MAX_COST,
             locals: Vec::new(),
+            failed: Vec::new(),
             parsed: Vec::new(),
         }
     }
@@ -77,7 +80,7 @@ impl<'a> Machine<'a> {
             Op::Key => Ok(self.cx.key().map_or(Value::Null, Value::string)),
             Op::WindowStart => self.window(true),
             Op::WindowEnd => self.window(false),
-            Op::Local(at) => Ok(self.locals.get(*at).cloned().unwrap_or(Value::Null)),
+            Op::Local(at) => self.local(*at),
             Op::Select { operand, field } => self.select(*operand, field),
             Op::Has { operand, path } => self.has(*operand, path),
             Op::Index { operand, index } => self.index(*operand, *index),
@@ -200,12 +203,14 @@ impl<'a> Machine<'a> {
             self.spend_bytes(a.len().min(b.len()))?;
         }
         let Some(order) = left.order(&right) else {
-            let numbers = left.as_double().is_some() && right.as_double().is_some();
-            return Err(if numbers {
-                EvalError::not_ordered()
-            } else {
-                EvalError::no_such_overload(op.symbol(), [left.kind(), right.kind()])
-            });
+            if left.as_double().is_some() && right.as_double().is_some() {
+                // NaN is neither less nor greater than anything, nor equal to it.
+                return Ok(Value::Bool(false));
+            }
+            return Err(EvalError::no_such_overload(
+                op.symbol(),
+                [left.kind(), right.kind()],
+            ));
         };
         Ok(Value::Bool(match op {
             Binary::Less => order == Ordering::Less,
@@ -298,12 +303,28 @@ impl<'a> Machine<'a> {
         }
     }
 
+    fn local(&mut self, at: usize) -> Result<'a> {
+        match self.failed.iter().find(|(failed, _)| *failed == at) {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(self.locals.get(at).cloned().unwrap_or(Value::Null)),
+        }
+    }
+
+    /// `cel.bind`: an error of the value counts where the name is read, as if the value stood there.
     fn bind(&mut self, local: usize, value: OpId, body: OpId) -> Result<'a> {
-        let value = self.eval(value)?;
+        let failed = self.failed.len();
+        let value = match self.eval(value) {
+            Err(error) if !error.is_final() => {
+                self.failed.push((local, error));
+                Value::Null
+            }
+            other => other?,
+        };
         self.locals.truncate(local);
         self.locals.push(value);
         let result = self.eval(body);
         self.locals.truncate(local);
+        self.failed.truncate(failed);
         result
     }
 }
