@@ -68,9 +68,9 @@ impl Timestamp {
         i64::try_from(self.nanos() - earlier.nanos()).ok().map(Duration)
     }
 
-    /// The same instant for jiff, which knows calendars and time zones.
-    pub(crate) fn to_jiff(self) -> Option<jiff::Timestamp> {
-        jiff::Timestamp::new(self.seconds, i32::try_from(self.nanos).ok()?).ok()
+    /// Nanoseconds since the last whole second.
+    pub(crate) fn subsecond(self) -> u32 {
+        self.nanos
     }
 
     /// Parses RFC 3339 as cel-go does: strict, so that two digits are two digits and an offset is one.
@@ -256,14 +256,22 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-/// A unit's part that decimal digits tell, rounded toward zero.
+/// A unit's part that decimal digits tell, in nanoseconds, with the rounding of Go's `time.ParseDuration`.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 fn fraction_of(digits: &str, unit: i128) -> i128 {
-    let (mut value, mut scale): (i128, i128) = (0, 1);
-    for digit in digits.bytes().take(18) {
-        value = value * 10 + i128::from(digit - b'0');
-        scale *= 10;
+    let (mut value, mut scale) = (0_i64, 1.0);
+    for digit in digits.bytes() {
+        // Digits beyond what 64 bits hold no longer count.
+        let Some(more) = value
+            .checked_mul(10)
+            .and_then(|v| v.checked_add(i64::from(digit - b'0')))
+        else {
+            break;
+        };
+        value = more;
+        scale *= 10.0;
     }
-    value * unit / scale
+    (value as f64 * (unit as f64 / scale)) as i128
 }
 
 impl fmt::Display for Duration {

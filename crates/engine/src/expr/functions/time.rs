@@ -11,54 +11,62 @@ use super::no_overload;
 
 type Result<'a> = std::result::Result<Value<'a>, EvalError>;
 
-/// The calendar's view of a timestamp in a time zone: an IANA name, or an offset such as `+02:00` or `-05:30`.
-fn civil(time: Timestamp, zone: Option<&str>) -> std::result::Result<DateTime, EvalError> {
-    let instant = time.to_jiff().ok_or_else(|| EvalError::overflow("timestamp"))?;
-    let zone = match zone {
-        None | Some("" | "UTC" | "Z") => TimeZone::UTC,
-        Some(name) => zone_named(name).ok_or_else(|| {
-            let shown: String = name.chars().take(40).collect();
-            EvalError::invalid(format!("{shown:?} is no time zone"))
-        })?,
+/// The Gregorian calendar, its weekdays too, repeats after so many years and seconds.
+const CYCLE: (i64, i64) = (400, 146_097 * 86_400);
+
+/// The calendar's view of a timestamp in a time zone, [`CYCLE`] earlier: near the year 9999 an offset could lead out
+/// of jiff's calendar.
+fn civil(time: Timestamp, zone: Option<&str>) -> Option<DateTime> {
+    let offset = match zone {
+        None => 0,
+        Some(name) => zone_offset(name, time)?,
     };
-    // An offset could lead out of the calendar at its very ends.
-    Ok(zone.to_datetime(instant))
+    let local = jiff::Timestamp::new(
+        time.seconds() + offset - CYCLE.1,
+        i32::try_from(time.subsecond()).ok()?,
+    );
+    local.ok().map(|local| Offset::UTC.to_datetime(local))
 }
 
-fn zone_named(name: &str) -> Option<TimeZone> {
+/// Seconds east of UTC at a point in time: of a zone with an IANA name, or a fixed offset such as `+02:00` or `-05:30`.
+fn zone_offset(name: &str, time: Timestamp) -> Option<i64> {
     let Some((hours, minutes)) = name.split_once(':') else {
-        // The database finds names in any case; here a name is one only as it is spelt.
-        return TimeZone::get(name)
-            .ok()
-            .filter(|zone| zone.iana_name() == Some(name));
+        let zone = if name.is_empty() {
+            TimeZone::UTC
+        } else {
+            TimeZone::get(name).ok()?
+        };
+        // jiff takes names in any case; CEL does not.
+        let known = name.is_empty() || zone.iana_name() == Some(name);
+        let instant = jiff::Timestamp::from_second(time.seconds()).unwrap_or(jiff::Timestamp::MAX);
+        return known.then(|| zone.to_offset(instant).seconds().into());
     };
-    let (negative, hours) = match hours.strip_prefix('-') {
-        Some(hours) => (true, hours),
-        None => (false, hours.strip_prefix('+').unwrap_or(hours)),
+    let (sign, hours) = match hours.strip_prefix('-') {
+        Some(hours) => (-1, hours),
+        None => (1, hours.strip_prefix('+').unwrap_or(hours)),
     };
-    let number = |text: &str| {
-        (1..=2)
-            .contains(&text.len())
-            .then(|| text.parse::<i32>().ok())
-            .flatten()
+    let number = |text: &str, limit: i64| -> Option<i64> {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|number| digits && *number < limit)
     };
-    let seconds = number(hours).filter(|h| *h < 24)? * 3600 + number(minutes).filter(|m| *m < 60)? * 60;
-    Offset::from_seconds(if negative { -seconds } else { seconds })
-        .ok()
-        .map(Offset::to_time_zone)
+    Some(sign * (number(hours, 24)? * 3600 + number(minutes, 60)? * 60))
 }
 
-/// A part of a timestamp's civil time; `None` if the target is no timestamp.
+/// A part of a timestamp's civil time.
 fn part<'a>(name: &'static str, args: &[Value<'a>], read: impl FnOnce(DateTime) -> i64) -> Result<'a> {
-    match args {
-        [Value::Timestamp(time)] => Ok(Value::Int(read(civil(*time, None)?))),
-        [Value::Timestamp(time), Value::Str(zone)] => Ok(Value::Int(read(civil(*time, Some(zone))?))),
-        _ => Err(no_overload(name, args)),
-    }
+    let (time, zone) = match args {
+        [Value::Timestamp(time)] => (*time, None),
+        [Value::Timestamp(time), Value::Str(zone)] => (*time, Some(&**zone)),
+        _ => return Err(no_overload(name, args)),
+    };
+    civil(time, zone).map(read).map(Value::Int).ok_or_else(|| {
+        let shown: String = zone.unwrap_or_default().chars().take(40).collect();
+        EvalError::invalid(format!("{shown:?} is no time zone"))
+    })
 }
 
 pub(super) fn full_year<'a>(_: &mut Machine<'a>, args: &[Value<'a>]) -> Result<'a> {
-    part("getFullYear", args, |at| at.year().into())
+    part("getFullYear", args, |at| i64::from(at.year()) + CYCLE.0)
 }
 
 pub(super) fn month<'a>(_: &mut Machine<'a>, args: &[Value<'a>]) -> Result<'a> {
