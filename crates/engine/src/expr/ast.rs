@@ -139,6 +139,18 @@ impl Tree {
         self.nodes.get(id.0 as usize).unwrap_or(NONE)
     }
 
+    /// `a.b` or `a["b"]`, taken apart.
+    pub(super) fn member(&self, id: NodeId) -> Option<(NodeId, &str)> {
+        match &self.get(id).kind {
+            Kind::Select { operand, field, .. } => Some((*operand, field)),
+            Kind::Index { operand, index } => match &self.get(*index).kind {
+                Kind::Str(name) => Some((*operand, name)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Adds a node above its children; refuses one that would make the tree too deep.
     pub(super) fn add(&mut self, kind: Kind, span: Span) -> Result<NodeId, Fault> {
         let mut deepest = 0;

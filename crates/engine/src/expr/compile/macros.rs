@@ -222,9 +222,9 @@ impl Compiler<'_> {
         }
         let mut path = Vec::new();
         let mut at = arg;
-        while let Kind::Select { operand, field, .. } = &tree.get(at).kind {
-            path.push(field.clone());
-            at = *operand;
+        while let Some((operand, name)) = tree.member(at) {
+            path.push(name.into());
+            at = operand;
         }
         path.reverse();
         let (operand, types) = self.node(at)?;

@@ -47,29 +47,17 @@ impl Compiler<'_> {
     pub(super) fn chain(&self, id: NodeId) -> Option<Access> {
         let mut names: Vec<Box<str>> = Vec::new();
         let mut at = id;
-        loop {
-            match &self.tree.get(at).kind {
-                Kind::Select { operand, field, .. } => {
-                    names.push(field.clone());
-                    at = *operand;
-                }
-                Kind::Index { operand, index } => {
-                    let Kind::Str(name) = &self.tree.get(*index).kind else {
-                        return None;
-                    };
-                    names.push(name.clone());
-                    at = *operand;
-                }
-                Kind::Ident { name, absolute } => {
-                    if !absolute && self.locals.contains(name) {
-                        return None;
-                    }
-                    let input = self.scope.input(name)?;
-                    names.reverse();
-                    return Some(Access { input, path: names });
-                }
-                _ => return None,
+        while let Some((operand, name)) = self.tree.member(at) {
+            names.push(name.into());
+            at = operand;
+        }
+        match &self.tree.get(at).kind {
+            Kind::Ident { name, absolute } if *absolute || !self.locals.contains(name) => {
+                let input = self.scope.input(name)?;
+                names.reverse();
+                Some(Access { input, path: names })
             }
+            _ => None,
         }
     }
 
