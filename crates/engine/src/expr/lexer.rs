@@ -124,6 +124,14 @@ impl Lexer<'_> {
             return Err(fault.help("a backtick quotes a field's name, as in a.`some-name`"));
         }
         self.at += 1;
+        if self.at == start + 2 {
+            let fault = Fault::new(
+                "InvalidName",
+                Span::new(start, self.at),
+                "there is no name between these backticks",
+            );
+            return Err(fault.help("a backtick quotes a field's name, as in a.`some-name`"));
+        }
         Ok(Lexeme {
             token: Token::Escaped,
             span: Span::new(start, self.at),
