@@ -83,7 +83,10 @@ fn with_rows(expr: &Expr, data: &Json, whole: bool) -> Outcome {
         Ok(()) => Outcome::Value(serde_json::from_slice(&out).unwrap()),
         Err(error) => failed(&error),
     };
-    assert_eq!(outcome, streamed, "{}", expr.source());
+    // Of two errors either may be met first: a value that is no JSON is found when it is written.
+    if !matches!((&outcome, &streamed), (Outcome::Failed(..), Outcome::Failed(..))) {
+        assert_eq!(outcome, streamed, "{}", expr.source());
+    }
     outcome
 }
 
