@@ -93,7 +93,9 @@ impl Fault {
             help,
             reason,
         } = *self.0;
-        let span = span.range();
+        // An escape sequence that is cut short may end inside of a character.
+        let span =
+            source.floor_char_boundary(span.start as usize)..source.ceil_char_boundary(span.end as usize);
         let before = source.get(..span.start).unwrap_or(source);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.matches('\n').count() + 1;

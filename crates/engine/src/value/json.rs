@@ -15,6 +15,9 @@ pub enum NotJson {
     /// A value of this type.
     #[error("JSON has no form for a value of type {0}")]
     Type(Kind),
+    /// Two keys that are different values and the same text, such as `1` and `"1"`.
+    #[error("two keys of a map are the same as text")]
+    RepeatedKey,
     /// Lists and maps in each other beyond what a message may have.
     #[error("the value nests more than {MAX_DEPTH} levels deep")]
     TooDeep,
@@ -77,6 +80,9 @@ impl Value<'_> {
             }
             Value::Map(map) => {
                 let depth = depth.checked_sub(1).ok_or(NotJson::TooDeep)?;
+                if map.has_repeated_names() {
+                    return Err(NotJson::RepeatedKey);
+                }
                 out.push(b'{');
                 for (at, (key, value)) in map.entries().iter().enumerate() {
                     if at > 0 {
@@ -92,16 +98,22 @@ impl Value<'_> {
         Ok(())
     }
 
+    /// The text of a map's key as the name of a JSON member.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Value::Bool(b) => b.to_string(),
+            Value::Int(n) => n.to_string(),
+            Value::Uint(n) => n.to_string(),
+            Value::Str(text) => text.to_string(),
+            _ => String::new(),
+        }
+    }
+
     /// The value as the name of a JSON member. Map keys are bools, integers and strings only.
     pub(crate) fn write_key(&self, out: &mut Vec<u8>) {
         match self {
             Value::Str(text) => write_string(text, out),
-            other => {
-                out.push(b'"');
-                // Not failing: no key is a double or a type.
-                let _ = other.write_json(out);
-                out.push(b'"');
-            }
+            other => write_string(&other.name(), out),
         }
     }
 }

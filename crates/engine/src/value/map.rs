@@ -90,6 +90,24 @@ impl<'a> Map<'a> {
             .map(|at| self.key_at(*at))
     }
 
+    /// Whether different keys have the same text, as in JSON, where all keys are text.
+    pub(super) fn has_repeated_names(&self) -> bool {
+        let texts = self
+            .entries
+            .iter()
+            .filter(|(key, _)| matches!(key, Value::Str(_)))
+            .count();
+        if texts == 0 || texts == self.entries.len() {
+            return false;
+        }
+        let others = self
+            .entries
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| !matches!(key, Value::Str(_)));
+        others.map(Value::name).any(|name| self.get_str(&name).is_some())
+    }
+
     fn key_at(&self, at: usize) -> &Value<'a> {
         self.entries.get(at).map_or(&Value::Null, |(key, _)| key)
     }
