@@ -1,5 +1,6 @@
 //! The project's own chores: generated files, test set-up, checks. `cargo xtask --help` lists them.
 
+mod cluster;
 mod crds;
 mod lines;
 mod setup;
@@ -33,6 +34,11 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// A Kubernetes control plane to test with, or to try things on.
+    Cluster {
+        #[command(subcommand)]
+        action: cluster::Action,
+    },
     /// Fail if a source file has more than 400 lines that are not tests.
     Lines,
 }
@@ -46,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Setup => setup::run(),
         Command::Crds { check } => crds::run(check),
+        Command::Cluster { action } => cluster::run(&action),
         Command::Lines => lines::run(),
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell;
+use crate::{cluster, shell};
 
 const DENY: &str = "0.20.2";
 const GO_MINOR: u32 = 22;
@@ -16,6 +16,7 @@ pub(crate) fn run() -> Result<()> {
     if let Some(child) = start_deny()? {
         finish_deny(child)?;
     }
+    cluster::run(&cluster::Action::Build)?;
     println!("everything that the tests need is here");
     Ok(())
 }
