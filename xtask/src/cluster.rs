@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use control_plane::{Assets, ControlPlane, Kept, assets};
 
+pub(crate) use build::{finish_build, start_build};
+
 /// What to do with it.
 #[derive(Subcommand)]
 pub(crate) enum Action {

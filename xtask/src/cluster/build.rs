@@ -1,9 +1,10 @@
 //! Building the control plane: minutes the first time, then nothing until what is pinned changes.
 
-use std::fs;
-use std::process::Command;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use control_plane::{Assets, assets};
 
 use crate::shell;
@@ -20,8 +21,45 @@ pub(super) fn run() -> Result<()> {
     Ok(())
 }
 
+/// A build in the background; dropped, it is given up.
+pub(crate) struct Build(Child);
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Starts building it in the background, unless it is there; its messages go to a log.
+pub(crate) fn start_build() -> Result<Option<Build>> {
+    if !is_needed()? {
+        return Ok(None);
+    }
+    assets::unmark_built();
+    // One package at a time, and the lower priority: the workspace's own build is what people wait for.
+    let mut build = go_build("nice -n 10 go build -p 1")?;
+    let log = File::create(log())?;
+    build.stdout(log.try_clone()?).stderr(log);
+    Ok(Some(Build(build.spawn().context("cannot start go build")?)))
+}
+
+/// Waits for the build that [`start_build`] began.
+pub(crate) fn finish_build(mut build: Build) -> Result<()> {
+    let status = build.0.wait()?;
+    if !status.success() {
+        let log = fs::read_to_string(log()).unwrap_or_default();
+        bail!("the control plane could not be built, {status}:\n{log}");
+    }
+    finish()
+}
+
 fn is_needed() -> Result<bool> {
     Ok(Assets::given()?.is_none() && !assets::is_built())
+}
+
+fn log() -> PathBuf {
+    assets::built().join("build.log")
 }
 
 /// `go build`, with the words before and after that the command line has, for all tools of the module.
