@@ -2,6 +2,7 @@
 
 mod cluster;
 mod crds;
+mod fuzz;
 mod lines;
 mod setup;
 mod shell;
@@ -39,6 +40,12 @@ enum Command {
         #[command(subcommand)]
         action: cluster::Action,
     },
+    /// Fuzz the expression compiler and evaluator; the end of a long run is docs/fuzz-expr.log.
+    Fuzz {
+        /// How long to fuzz, in seconds.
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+    },
     /// Fail if a source file has more than 400 lines that are not tests.
     Lines,
 }
@@ -53,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Command::Setup => setup::run(),
         Command::Crds { check } => crds::run(check),
         Command::Cluster { action } => cluster::run(&action),
+        Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Lines => lines::run(),
     }
 }

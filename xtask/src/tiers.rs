@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cluster, crds, lines, setup, shell};
+use crate::{cluster, crds, fuzz, lines, setup, shell};
 
 struct Tier {
     name: &'static str,
@@ -62,6 +62,12 @@ const TIERS: &[Tier] = &[
         about: "each benchmark once, for its checks",
         budget: 4,
         run: benches,
+    },
+    Tier {
+        name: "fuzz",
+        about: "30 s of fuzzing expressions",
+        budget: 4,
+        run: || fuzz::run(30),
     },
     Tier {
         name: "control-plane",
@@ -170,7 +176,7 @@ fn examples() -> Result<()> {
 }
 
 fn benches() -> Result<()> {
-    shell::sh("cargo bench --workspace --locked --benches -- --test")
+    shell::sh("cargo bench -p streaming-engine --locked --bench join -- --test")
 }
 
 fn deny() -> Result<()> {
