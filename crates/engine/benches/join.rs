@@ -1,6 +1,11 @@
 //! Decoding and joining at full speed on one core. `docs/performance.md` has the figures.
 
-#![allow(missing_docs, unreachable_pub, clippy::expect_used)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::disallowed_methods
+)]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -10,15 +15,17 @@ use streaming_engine::json::{Decoder, MAX_MESSAGE_BYTES};
 use streaming_engine::layout::Layout;
 use streaming_engine::row::RowBuilder;
 
+mod cpu;
 #[allow(dead_code)]
 mod workload;
 
+use cpu::CpuTime;
 use workload::{Events, close, component, deliver, tenants};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn decode(c: &mut Criterion) {
+fn decode(c: &mut Criterion<CpuTime>) {
     let events: Vec<String> = Events::new().take(10_000).collect();
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Elements(events.len() as u64));
@@ -48,7 +55,7 @@ fn decode(c: &mut Criterion) {
     group.finish();
 }
 
-fn join(c: &mut Criterion) {
+fn join(c: &mut Criterion<CpuTime>) {
     let tenants = tenants();
     let mut group = c.benchmark_group("decode and join");
     group
@@ -77,5 +84,9 @@ fn join(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, join);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = decode, join
+}
 criterion_main!(benches);

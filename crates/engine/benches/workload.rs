@@ -113,7 +113,8 @@ pub fn close(component: &mut Component) -> usize {
     let mut bytes = 0;
     while let Some(effect) = component.poll_effect() {
         if let Effect::Send { id, event, .. } = effect {
-            bytes += event.to_cloudevent().len();
+            // What a component is posted: the bare rows.
+            bytes += black_box(event.data()).len();
             drop(event);
             component.answered(id, Answer::Accepted, Time(WINDOW));
         }
