@@ -14,7 +14,53 @@ pub struct Layout {
 struct Entry {
     slot: Option<usize>,
     /// Sorted by name.
-    children: Vec<(Box<str>, usize)>,
+    children: Vec<Child>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Child {
+    prefix: u64,
+    name: Box<str>,
+    at: usize,
+}
+
+/// A member's name as the decoder finds it, with its first bytes as a number: most comparisons end there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) prefix: u64,
+}
+
+impl<'a> Name<'a> {
+    pub(crate) fn new(text: &'a str) -> Name<'a> {
+        Name {
+            text,
+            prefix: prefix(text.as_bytes(), 0, text.len()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is(self, prefix: u64, text: &str) -> bool {
+        // Up to eight bytes the number says it all.
+        self.prefix == prefix && self.text.len() == text.len() && (text.len() <= 8 || self.text == text)
+    }
+}
+
+/// The first eight bytes of the name that stands at `start`, or all of them if there are fewer, as a number.
+#[inline]
+pub(crate) fn prefix(bytes: &[u8], start: usize, len: usize) -> u64 {
+    // Nearly always there are eight bytes, as the name is not the last thing in the payload.
+    if let Some(eight) = bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+        return match len {
+            0 => 0,
+            1..8 => u64::from_be_bytes(*eight) >> (64 - 8 * len),
+            _ => u64::from_be_bytes(*eight),
+        };
+    }
+    let name = bytes.get(start..start + len).unwrap_or(&[]);
+    name.iter()
+        .take(8)
+        .fold(0, |prefix, byte| prefix << 8 | u64::from(*byte))
 }
 
 /// A place in a layout: the message itself, or a path into it.
@@ -47,13 +93,21 @@ impl Layout {
                 return;
             }
             let children = &self.entry(at).children;
-            at = match children.binary_search_by(|(child, _)| child.cmp(name)) {
-                Ok(found) => children.get(found).map_or(0, |(_, at)| *at),
+            at = match children.binary_search_by(|child| child.name.cmp(name)) {
+                Ok(found) => children.get(found).map_or(0, |child| child.at),
                 Err(place) => {
                     let new = self.nodes.len();
                     self.nodes.push(Entry::default());
                     if let Some(entry) = self.nodes.get_mut(at) {
-                        entry.children.insert(place, (name.clone(), new));
+                        let prefix = Name::new(name).prefix;
+                        entry.children.insert(
+                            place,
+                            Child {
+                                prefix,
+                                name: name.clone(),
+                                at: new,
+                            },
+                        );
                     }
                     new
                 }
@@ -105,18 +159,22 @@ impl Layout {
 impl<'l> Node<'l> {
     /// The place of a member of the object at this place, if anyone wants it.
     pub fn child(self, key: &str) -> Option<Node<'l>> {
+        self.member(Name::new(key))
+    }
+
+    /// The same for a name that the decoder has found.
+    #[inline]
+    pub(crate) fn member(self, name: Name<'_>) -> Option<Node<'l>> {
         let children = &self.layout.entry(self.at).children;
         let found = if children.len() <= 8 {
-            children.iter().find(|(name, _)| **name == *key)
+            children.iter().find(|child| name.is(child.prefix, &child.name))
         } else {
-            children
-                .binary_search_by(|(name, _)| (**name).cmp(key))
-                .ok()
-                .and_then(|at| children.get(at))
+            let found = children.binary_search_by(|child| (*child.name).cmp(name.text));
+            found.ok().and_then(|at| children.get(at))
         };
-        found.map(|(_, at)| Node {
+        found.map(|child| Node {
             layout: self.layout,
-            at: *at,
+            at: child.at,
         })
     }
 

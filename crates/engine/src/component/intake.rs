@@ -57,8 +57,8 @@ impl Component {
             .entry(window.start)
             .or_insert_with(|| OpenWindow::new(spec, window));
         let before = open.bytes(message.input);
-        let (stream, sequence) = (&self.inputs[message.input].cluster_stream, self.sequence);
-        let id = || identify(decoded.identity.as_ref(), stream, message, sequence);
+        let (topic, sequence) = (self.inputs[message.input].topic(message.topic), self.sequence);
+        let id = || identify(decoded.identity.as_ref(), topic, message, sequence);
         let errors = &mut self.counters.expression_errors;
         let arrival = open.arrive(spec, message.input, (id, message.token), &self.row, |error| {
             *errors.entry(error.reason()).or_default() += 1;
@@ -119,8 +119,8 @@ impl Component {
                 return self.dead_letter_message(message, error.reason(), error.to_string(), count, now);
             }
         };
-        let stream = &self.inputs[message.input].cluster_stream;
-        let id = identify(decoded.identity.as_ref(), stream, message, self.sequence);
+        let topic = self.inputs[message.input].topic(message.topic);
+        let id = identify(decoded.identity.as_ref(), topic, message, self.sequence);
         self.counters.rows += 1;
         let event = Event {
             id: id::of_one(MAPPED, &self.uid, id).hex(),
@@ -169,8 +169,8 @@ impl Component {
                 event.data = Data::CloudEvent(payload);
             }
         } else {
-            let stream = &self.inputs[message.input].cluster_stream;
-            event.id = identify(None, stream, message, self.sequence).hex();
+            let topic = self.inputs[message.input].topic(message.topic);
+            event.id = identify(None, topic, message, self.sequence).hex();
         }
         self.counters.rows += 1;
         let group = self.hold_one(message);
@@ -194,19 +194,15 @@ impl Component {
 /// A message's id: its producer's if it gave one, else its broker's; failing both, one of its own.
 pub(super) fn identify(
     identity: Option<&Identity<'_>>,
-    cluster_stream: &str,
+    topic: Id,
     message: &Incoming<'_>,
     sequence: u64,
 ) -> Id {
     match identity {
         Some(Identity { source, id, .. }) => Id::of_event(source, id),
-        None if message.position.is_empty() => Id::of_arrival(
-            cluster_stream,
-            message.topic,
-            message.received,
-            sequence,
-            message.payload,
-        ),
-        None => Id::of_position(cluster_stream, message.topic, message.position),
+        None if message.position.is_empty() => {
+            Id::of_arrival(topic, message.received, sequence, message.payload)
+        }
+        None => Id::of_position(topic, message.position),
     }
 }

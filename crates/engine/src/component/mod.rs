@@ -21,6 +21,7 @@ pub use effects::{Effect, OverBudget, SendId, Target};
 use crate::ack::{GroupId, Ledger, Messages};
 use crate::counters::{Counters, InputCounters};
 use crate::delivery::{Answer, Outbox};
+use crate::id::Id;
 use crate::join::OpenWindow;
 use crate::json::Decoder;
 use crate::row::RowBuilder;
@@ -51,9 +52,20 @@ pub struct Component {
 
 struct Input {
     cluster_stream: Arc<str>,
+    /// The topic of the last message, and its id: nearly always that of the next one too.
+    topic: (String, Id),
     max_deliveries: u32,
     /// Whether what had been delivered before a crash has been redelivered.
     recovered: bool,
+}
+
+impl Input {
+    fn topic(&mut self, topic: &str) -> Id {
+        if self.topic.0 != topic {
+            self.topic = (topic.to_owned(), Id::of_topic(&self.cluster_stream, topic));
+        }
+        self.topic.1
+    }
 }
 
 impl Component {
@@ -101,6 +113,7 @@ impl Component {
             inputs: inputs
                 .into_iter()
                 .map(|input| Input {
+                    topic: (String::new(), Id::of_topic(&input.cluster_stream, "")),
                     cluster_stream: input.cluster_stream.into(),
                     max_deliveries: input.max_deliveries,
                     recovered: false,

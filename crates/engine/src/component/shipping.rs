@@ -146,9 +146,10 @@ impl Component {
         count: u32,
         now: Time,
     ) {
+        let topic = self.inputs[message.input].topic(message.topic);
         let stream = &self.inputs[message.input].cluster_stream;
         // Not by the id it may have as a CloudEvent: there may be no telling.
-        let id = super::intake::identify(None, stream, message, self.sequence);
+        let id = super::intake::identify(None, topic, message, self.sequence);
         let payload = message.payload.to_vec();
         let letter = Event {
             id: id::of_one(DEAD, &self.uid, id).hex(),

@@ -57,7 +57,7 @@ pub(super) fn scan(
     let (mut data, mut base64) = (Data::None, None);
     scanner.peek();
     scanner.object(|scanner, name| {
-        let attribute = match name {
+        let attribute = match name.text {
             "specversion" => &mut version,
             "source" => &mut source,
             "id" => &mut id,

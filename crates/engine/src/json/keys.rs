@@ -3,6 +3,8 @@
 //! Small objects compare each new name with the ones before it; larger ones are sorted when they end. Neither
 //! needs a hash, so no choice of names makes it slow: a million names cost a sort.
 
+use crate::layout::Name;
+
 /// From this many names on an object is sorted instead of compared pairwise.
 const PAIRWISE: usize = 16;
 
@@ -11,7 +13,7 @@ const KEEP: usize = 4096;
 
 #[derive(Clone, Copy)]
 struct Key {
-    /// The first eight bytes, zero-padded: settles nearly every comparison without touching the text.
+    /// The first eight bytes, or all if there are fewer: settles nearly every comparison without touching the text.
     prefix: u64,
     start: u32,
     len: u32,
@@ -19,6 +21,21 @@ struct Key {
     escaped: bool,
     /// Where the name stands in the payload.
     offset: u32,
+}
+
+impl Key {
+    // Payloads are at most 1 GiB (the decoder's limit is clamped), so positions fit.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    fn new(prefix: u64, start: usize, len: usize, offset: usize, escaped: bool) -> Key {
+        Key {
+            prefix,
+            start: start as u32,
+            len: len as u32,
+            escaped,
+            offset: offset as u32,
+        }
+    }
 }
 
 /// The member names of all objects that are open at one point of a scan.
@@ -50,37 +67,30 @@ impl Keys {
         }
     }
 
-    /// Adds a name that stands in the payload as it is; false if the object has it already.
-    pub(super) fn add(&mut self, text: &str, frame: Frame, start: usize, name: &str) -> bool {
-        self.push(text, frame, name, start, start, false)
+    /// Adds the name that stands at `start` in the payload; false if the object has it already.
+    #[inline]
+    pub(super) fn add(&mut self, text: &str, frame: Frame, start: usize, name: Name<'_>) -> bool {
+        self.push(
+            text,
+            frame,
+            Key::new(name.prefix, start, name.text.len(), start, false),
+        )
     }
 
     /// Adds a name whose escapes have been resolved.
-    pub(super) fn add_escaped(&mut self, text: &str, frame: Frame, offset: usize, name: &str) -> bool {
+    pub(super) fn add_escaped(&mut self, text: &str, frame: Frame, offset: usize, name: Name<'_>) -> bool {
         let start = self.unescaped.len();
-        self.unescaped.push_str(name);
-        self.push(text, frame, name, start, offset, true)
+        self.unescaped.push_str(name.text);
+        self.push(
+            text,
+            frame,
+            Key::new(name.prefix, start, name.text.len(), offset, true),
+        )
     }
 
-    // Payloads are below 4 GiB (`Limits::max_bytes` is clamped), so positions fit.
-    #[allow(clippy::cast_possible_truncation)]
-    fn push(
-        &mut self,
-        text: &str,
-        frame: Frame,
-        name: &str,
-        start: usize,
-        offset: usize,
-        escaped: bool,
-    ) -> bool {
-        let key = Key {
-            prefix: prefix(name.as_bytes()),
-            start: start as u32,
-            len: name.len() as u32,
-            escaped,
-            offset: offset as u32,
-        };
-        let seen = &self.keys[frame.keys..];
+    #[inline]
+    fn push(&mut self, text: &str, frame: Frame, key: Key) -> bool {
+        let seen = self.keys.get(frame.keys..).unwrap_or(&[]);
         let fresh = seen.len() >= PAIRWISE || !seen.iter().any(|other| self.same(text, *other, key));
         self.keys.push(key);
         fresh
@@ -109,6 +119,7 @@ impl Keys {
         duplicate
     }
 
+    #[inline]
     fn same(&self, text: &str, a: Key, b: Key) -> bool {
         a.prefix == b.prefix && a.len == b.len && (a.len <= 8 || self.bytes(text, a) == self.bytes(text, b))
     }
@@ -121,13 +132,4 @@ impl Keys {
         };
         &from[key.start as usize..key.start as usize + key.len as usize]
     }
-}
-
-fn prefix(name: &[u8]) -> u64 {
-    if let Some(first) = name.first_chunk::<8>() {
-        return u64::from_be_bytes(*first);
-    }
-    let mut bytes = [0; 8];
-    bytes[..name.len()].copy_from_slice(name);
-    u64::from_be_bytes(bytes)
 }

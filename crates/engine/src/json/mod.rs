@@ -145,11 +145,11 @@ impl Decoder {
         let start = scanner.pos;
         let mut envelope = false;
         let outcome = scanner.object(|scanner, name| {
-            if name == "specversion" {
+            if name.text == "specversion" {
                 envelope = true;
                 return scanner.fail(DecodeErrorKind::InvalidJson);
             }
-            scanner.value(root.child(name), row)
+            scanner.value(root.member(name), row)
         });
         if envelope {
             return Ok(false);

@@ -21,33 +21,23 @@ const POWERS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Scans the number at the start of `text`, which may go on after it. Gives its length and what it is, or
+/// Scans the number at the start of `bytes`, which may go on after it. Gives its length and what it is, or
 /// what is wrong and where.
-pub(super) fn scan(text: &str) -> Result<(usize, Number), (DecodeErrorKind, usize)> {
-    let bytes = text.as_bytes();
-    let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
-    let negative = at(0) == b'-';
-    let mut i = usize::from(negative);
-    let mut mantissa: u64 = 0;
-    let start = i;
-    while at(i).is_ascii_digit() {
-        mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(at(i) - b'0'));
-        i += 1;
-    }
+pub(super) fn scan(bytes: &[u8]) -> Result<(usize, Number), (DecodeErrorKind, usize)> {
+    let negative = bytes.first() == Some(&b'-');
+    let start = usize::from(negative);
+    let mut mantissa = 0;
+    let mut i = run(bytes, start, &mut mantissa);
     let mut digits = i - start;
-    if digits == 0 || (digits > 1 && at(start) == b'0') {
+    if digits == 0 || (digits > 1 && bytes.get(start) == Some(&b'0')) {
         return Err((DecodeErrorKind::InvalidJson, start));
     }
     let mut integer = true;
     let mut fraction = 0;
-    if at(i) == b'.' {
+    if bytes.get(i) == Some(&b'.') {
         integer = false;
-        i += 1;
-        let first = i;
-        while at(i).is_ascii_digit() {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(at(i) - b'0'));
-            i += 1;
-        }
+        let first = i + 1;
+        i = run(bytes, first, &mut mantissa);
         fraction = i - first;
         digits += fraction;
         if fraction == 0 {
@@ -55,25 +45,24 @@ pub(super) fn scan(text: &str) -> Result<(usize, Number), (DecodeErrorKind, usiz
         }
     }
     let mut exponent = false;
-    if at(i) | 0x20 == b'e' {
+    if matches!(bytes.get(i), Some(b'e' | b'E')) {
         integer = false;
         exponent = true;
         i += 1;
-        if matches!(at(i), b'+' | b'-') {
+        if matches!(bytes.get(i), Some(b'+' | b'-')) {
             i += 1;
         }
-        if !at(i).is_ascii_digit() {
+        let first = i;
+        i = run(bytes, first, &mut 0);
+        if i == first {
             return Err((DecodeErrorKind::InvalidJson, i));
-        }
-        while at(i).is_ascii_digit() {
-            i += 1;
         }
     }
     // 19 digits fit into 64 bits, so the mantissa has not wrapped.
     let exact = digits <= 19 && mantissa <= EXACT;
     if integer && !exact {
         // 1.8e308 has 309 digits: only beyond that can an integer be infinite.
-        if digits > 308 && parse(&text[..i]).is_infinite() {
+        if digits > 308 && parse(&bytes[..i]).is_infinite() {
             return Err((DecodeErrorKind::NumberOutOfRange, 0));
         }
         return Ok((i, Number::BigInt));
@@ -84,7 +73,7 @@ pub(super) fn scan(text: &str) -> Result<(usize, Number), (DecodeErrorKind, usiz
         let value = mantissa as f64 / POWERS[fraction];
         if negative { -value } else { value }
     } else {
-        parse(&text[..i])
+        parse(&bytes[..i])
     };
     if value.is_infinite() {
         return Err((DecodeErrorKind::NumberOutOfRange, 0));
@@ -92,9 +81,24 @@ pub(super) fn scan(text: &str) -> Result<(usize, Number), (DecodeErrorKind, usiz
     Ok((i, Number::Double(value)))
 }
 
+/// Where the digits that begin at `i` end. They are added to the mantissa, which wraps.
+#[inline]
+fn run(bytes: &[u8], mut i: usize, mantissa: &mut u64) -> usize {
+    while let Some(byte) = bytes.get(i) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+        i += 1;
+    }
+    i
+}
+
 /// What Rust parses includes all of JSON's grammar, rounds to nearest, and overflows to infinity.
-fn parse(text: &str) -> f64 {
-    text.parse().unwrap_or(f64::INFINITY)
+fn parse(number: &[u8]) -> f64 {
+    let text = std::str::from_utf8(number).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(f64::INFINITY)
 }
 
 #[cfg(test)]
@@ -116,7 +120,7 @@ mod tests {
             "1e-400",
         ] {
             let expected: f64 = text.parse().unwrap();
-            let (len, number) = scan(text).unwrap();
+            let (len, number) = scan(text.as_bytes()).unwrap();
             assert_eq!(len, text.len());
             match number {
                 Number::Double(value) => assert_eq!(value.to_bits(), expected.to_bits(), "{text}"),
@@ -133,7 +137,7 @@ mod tests {
             "18446744073709551617",
             &"9".repeat(308),
         ] {
-            assert_eq!(scan(text), Ok((text.len(), Number::BigInt)), "{text}");
+            assert_eq!(scan(text.as_bytes()), Ok((text.len(), Number::BigInt)), "{text}");
         }
     }
 
@@ -145,7 +149,11 @@ mod tests {
             &"9".repeat(310),
             &format!("{}.5", "9".repeat(310)),
         ] {
-            assert_eq!(scan(text), Err((DecodeErrorKind::NumberOutOfRange, 0)), "{text}");
+            assert_eq!(
+                scan(text.as_bytes()),
+                Err((DecodeErrorKind::NumberOutOfRange, 0)),
+                "{text}"
+            );
         }
     }
 
@@ -153,7 +161,7 @@ mod tests {
     fn the_grammar_is_kept() {
         for text in ["-", "01", "1.", ".5", "1e", "1e+", "-a", "+1", "-01"] {
             assert!(
-                matches!(scan(text), Err((DecodeErrorKind::InvalidJson, _))),
+                matches!(scan(text.as_bytes()), Err((DecodeErrorKind::InvalidJson, _))),
                 "{text}"
             );
         }

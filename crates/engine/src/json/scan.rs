@@ -6,7 +6,7 @@ use super::keys::Keys;
 use super::number::{self, Number};
 use super::text::{self, Span};
 use crate::field::Field;
-use crate::layout::Node;
+use crate::layout::{Name, Node, prefix};
 use crate::row::RowBuilder;
 
 /// A position in a payload, with what is needed to check the rest of it.
@@ -45,6 +45,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn peek(&mut self) -> u8 {
         loop {
             match self.text.as_bytes().get(self.pos) {
+                Some(byte) if *byte > b' ' => return *byte,
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.pos += 1,
                 Some(byte) => return *byte,
                 None => return 0,
@@ -84,7 +85,7 @@ impl<'a> Scanner<'a> {
                 let inner = if slot.is_some() { None } else { node };
                 if first == b'{' {
                     self.object(|scanner, name| {
-                        let child = inner.and_then(|node| node.child(name));
+                        let child = inner.and_then(|node| node.member(name));
                         scanner.value(child, row)
                     })?;
                 } else {
@@ -99,10 +100,11 @@ impl<'a> Scanner<'a> {
             b'n' => self.literal("null", slot, Field::Null, row)?,
             b'-' | b'0'..=b'9' => {
                 let start = self.pos;
-                let (len, number) = number::scan(&self.text[start..]).map_err(|(kind, at)| DecodeError {
-                    kind,
-                    offset: start + at,
-                })?;
+                let (len, number) =
+                    number::scan(&self.text.as_bytes()[start..]).map_err(|(kind, at)| DecodeError {
+                        kind,
+                        offset: start + at,
+                    })?;
                 self.pos += len;
                 if let Some(slot) = slot {
                     row.set(
@@ -128,7 +130,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans an object whose brace is here; `member` is called with each name where its value begins.
-    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Result<()>) -> Result<()> {
+    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, Name<'_>) -> Result<()>) -> Result<()> {
         self.enter()?;
         let frame = self.keys.enter();
         if self.peek() == b'}' {
@@ -151,16 +153,17 @@ impl<'a> Scanner<'a> {
             if span.escaped {
                 self.name.clear();
                 text::unescape(raw, self.name);
-                let fresh = self.keys.add_escaped(text, frame, offset, self.name);
-                unless_duplicate(fresh, offset)?;
                 let name = std::mem::take(self.name);
-                let outcome = member(self, &name);
+                let fresh = self.keys.add_escaped(text, frame, offset, Name::new(&name));
+                let outcome = unless_duplicate(fresh, offset).and_then(|()| member(self, Name::new(&name)));
                 *self.name = name;
                 outcome?;
             } else {
-                let fresh = self.keys.add(text, frame, span.start, raw);
+                let prefix = prefix(text.as_bytes(), span.start, raw.len());
+                let name = Name { text: raw, prefix };
+                let fresh = self.keys.add(text, frame, span.start, name);
                 unless_duplicate(fresh, offset)?;
-                member(self, raw)?;
+                member(self, name)?;
             }
             match self.peek() {
                 b',' => self.pos += 1,
