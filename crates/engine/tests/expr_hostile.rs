@@ -221,6 +221,8 @@ fn evaluations_that_cost_too_much_end() {
         exceeded("m.list.map(x, m.text.contains('z'))", &data);
         exceeded("m.list.map(x, m.text.matches('(a|b|c)*z'))", &data);
         exceeded("m.list.map(x, 'a'.matches('a' + string(x)))", &data);
+        exceeded("m.list.map(x, 'a'.matches('(\\\\pL{2}){2}' + string(x)))", &data);
+        exceeded("m.list.map(x, m.text.matches('(a?){1000}a{1000}'))", &data);
         exceeded("m.list.all(x, m.list == m.list)", &data);
         exceeded("m.list.all(x, m == m)", &data);
         exceeded("m.list.all(x, m.text + 'a' != m.text + 'b')", &data);

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use regex::bytes::Regex;
-
 use crate::value::Value;
 
 use super::ast::Binary;
 use super::diagnostic::Span;
-use super::functions::Function;
+use super::functions::{Function, Pattern};
 
 /// An operation's position in its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +95,7 @@ pub(super) enum Op {
     /// `matches` with a pattern that was known.
     Matches {
         text: OpId,
-        pattern: Box<Regex>,
+        pattern: Box<Pattern>,
     },
     Loop(Box<Loop>),
     /// `cel.bind`: a value under a name.

@@ -16,7 +16,7 @@ mod size;
 mod strings;
 mod time;
 
-pub(super) use regex::pattern;
+pub(super) use regex::{Pattern, pattern};
 pub(super) use size::no_overload;
 
 /// How a function is called.

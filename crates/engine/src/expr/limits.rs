@@ -16,7 +16,7 @@ pub(super) const MAX_NESTING: u32 = 300;
 
 /// What one evaluation may cost: one for each operation and each value made or looked at, one for every few bytes
 /// of strings. Some 100 ms of work, and some tens of megabytes.
-pub(super) const MAX_COST: u64 = 4_000_000;
+pub(super) const MAX_COST: u64 = 2_000_000;
 
 /// What evaluating a constant part at compile time may cost; what costs more is left for run time.
 pub(super) const MAX_FOLD_COST: u64 = 20_000;
@@ -26,3 +26,6 @@ pub(super) const MAX_PATTERN: usize = 4096;
 
 /// The most memory that a compiled pattern may take, in bytes.
 pub(super) const MAX_PATTERN_SIZE: usize = 1 << 20;
+
+/// The same for a pattern that is not known before a message: it is compiled while the message waits.
+pub(super) const MAX_DYNAMIC_PATTERN_SIZE: usize = 1 << 16;

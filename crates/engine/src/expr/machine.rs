@@ -10,6 +10,7 @@ use crate::value::{Meter, ParseLimit, Timestamp, Value, member, parse};
 use super::ast::Binary;
 use super::code::{Op, OpId, Unit};
 use super::error::EvalError;
+use super::functions::Pattern;
 use super::limits::MAX_COST;
 use super::program::{Context, Place};
 
@@ -32,6 +33,8 @@ pub(super) struct Machine<'a> {
     failed: Vec<(usize, EvalError)>,
     /// Arrays and objects of messages that were parsed, by where their text is, so that a loop parses them once.
     parsed: Vec<(*const u8, Value<'a>)>,
+    /// The last pattern that a message brought.
+    pub(super) pattern: Option<Box<Pattern>>,
 }
 
 impl<'a> Machine<'a> {
@@ -44,6 +47,7 @@ impl<'a> Machine<'a> {
             locals: Vec::new(),
             failed: Vec::new(),
             parsed: Vec::new(),
+            pattern: None,
         }
     }
 
@@ -293,12 +297,9 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn matches(&mut self, text: OpId, pattern: &regex::bytes::Regex) -> Result<'a> {
+    fn matches(&mut self, text: OpId, pattern: &Pattern) -> Result<'a> {
         match self.eval(text)? {
-            Value::Str(text) => {
-                self.spend_bytes(8 * text.len())?;
-                Ok(Value::Bool(pattern.is_match(text.as_bytes())))
-            }
+            Value::Str(text) => self.is_match(pattern, &text),
             other => Err(EvalError::no_such_overload("matches", [other.kind()])),
         }
     }

@@ -123,23 +123,17 @@ impl Compiler<'_> {
         if name == "matches"
             && let [text, regex] = *operands
             && let Some(source) = self.constant_text(regex)
-            && !self.is_constant(text)
         {
             let pattern_at = nodes.last().map_or(at, |id| self.tree.get(*id).span);
             let compiled = pattern(source).map_err(|error| {
                 let fault = Fault::new("InvalidPattern", pattern_at, error);
                 fault.help("patterns have RE2's syntax; a raw string spares doubling backslashes: r\"\\d+\"")
             })?;
-            return Ok((
-                self.push(
-                    Op::Matches {
-                        text,
-                        pattern: Box::new(compiled),
-                    },
-                    span,
-                ),
-                Types::BOOL,
-            ));
+            let op = Op::Matches {
+                text,
+                pattern: Box::new(compiled),
+            };
+            return Ok(self.fold(op, Types::BOOL, span, self.is_constant(text)));
         }
         let constant = operands.iter().all(|id| self.is_constant(*id));
         let result = function.result_of(&types);
@@ -152,7 +146,7 @@ impl Compiler<'_> {
             span,
             constant,
         );
-        if constant && matches!(name, "duration" | "timestamp" | "matches") && !self.is_constant(id) {
+        if constant && matches!(name, "duration" | "timestamp") && !self.is_constant(id) {
             let text = nodes.last().map_or(span, |id| self.tree.get(*id).span);
             return Err(invalid_literal(name, text, &self.unit.source));
         }
@@ -166,10 +160,8 @@ fn invalid_literal(name: &str, at: Span, source: &str) -> Fault {
         "duration" => Fault::new("InvalidDuration", at, format!("{text} is no duration")).help(
             "durations look like \"20s\", \"1h30m\", \"1.5s\", \"100ms\"; the units are h, m, s, ms, us, ns",
         ),
-        "timestamp" => Fault::new("InvalidTimestamp", at, format!("{text} is no timestamp"))
+        _ => Fault::new("InvalidTimestamp", at, format!("{text} is no timestamp"))
             .help("timestamps look like \"2026-11-23T08:30:00Z\" or \"2026-11-23T09:30:00.5+01:00\""),
-        _ => Fault::new("InvalidPattern", at, format!("{text} is no pattern"))
-            .help("patterns have RE2's syntax"),
     }
 }
 

@@ -12,11 +12,14 @@ const POSIX: [&str; 14] = [
     "upper", "word", "xdigit",
 ];
 
-/// The pattern for the regex crate; or what RE2 has against it.
-pub(super) fn translate(source: &str) -> Result<String, String> {
+/// The pattern for the regex crate and its weight, or what RE2 has against it. The weight is how many characters and
+/// classes there are once repetitions are written out: what matching a byte of text can take at worst.
+pub(super) fn translate(source: &str) -> Result<(String, u64), String> {
     let mut translator = Translator {
         rest: source,
         out: String::with_capacity(source.len() + 16),
+        groups: vec![0],
+        last: 0,
     };
     let mut repeated = false;
     while let Some(c) = translator.peek() {
@@ -44,12 +47,20 @@ pub(super) fn translate(source: &str) -> Result<String, String> {
         }
         repeated = repeats;
     }
-    Ok(translator.out)
+    let weight = translator
+        .groups
+        .iter()
+        .fold(0u64, |sum, group| sum.saturating_add(*group));
+    Ok((translator.out, weight))
 }
 
 struct Translator<'p> {
     rest: &'p str,
     out: String,
+    /// The weights of the groups that are open, innermost last.
+    groups: Vec<u64>,
+    /// The weight of what a repetition would repeat.
+    last: u64,
 }
 
 impl Translator<'_> {
@@ -103,14 +114,36 @@ impl Translator<'_> {
                 "a count is at most {MAX_REPEAT}, and the first is not the larger one"
             ));
         }
+        self.weigh(
+            self.last
+                .saturating_mul(u64::from(high.max(low)).saturating_sub(1)),
+        );
         let _ = write!(self.out, "{{{count}}}");
         self.rest = self.rest.get(count.len() + 1..).unwrap_or_default();
         Ok(true)
     }
 
+    /// Adds to the weight of the innermost group.
+    fn weigh(&mut self, weight: u64) {
+        if let Some(group) = self.groups.last_mut() {
+            *group = group.saturating_add(weight);
+        }
+    }
+
     /// Anything but a repetition.
     fn one(&mut self, c: char) -> Result<(), String> {
         self.bump();
+        match c {
+            '(' => self.groups.push(0),
+            ')' if self.groups.len() > 1 => {
+                self.last = self.groups.pop().unwrap_or(0).saturating_add(1);
+                self.weigh(self.last);
+            }
+            _ => {
+                self.last = 1;
+                self.weigh(1);
+            }
+        }
         match c {
             '\\' => self.escape(),
             '[' => self.class(),
@@ -369,7 +402,7 @@ mod tests {
             ("^b$", "a\nb", false),
         ] {
             assert_eq!(
-                pattern(source).unwrap().is_match(text.as_bytes()),
+                pattern(source).unwrap().is_match(text),
                 expected,
                 "{source} {text}"
             );

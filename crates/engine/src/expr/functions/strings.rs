@@ -179,7 +179,7 @@ pub(super) fn split<'a>(machine: &mut Machine<'a>, args: &[Value<'a>]) -> Result
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut parts = Vec::new();
     let mut push = |part: &str| {
-        machine.spend(2)?;
+        machine.spend(8)?;
         parts.push(Value::string(part.to_owned()));
         Ok::<(), EvalError>(())
     };
