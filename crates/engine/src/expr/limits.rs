@@ -28,4 +28,4 @@ pub(super) const MAX_PATTERN: usize = 4096;
 pub(super) const MAX_PATTERN_SIZE: usize = 1 << 20;
 
 /// The same for a pattern that is not known before a message: it is compiled while the message waits.
-pub(super) const MAX_DYNAMIC_PATTERN_SIZE: usize = 1 << 16;
+pub(super) const MAX_DYNAMIC_PATTERN_SIZE: usize = 1 << 18;

@@ -79,7 +79,7 @@ pub(super) fn matches<'a>(machine: &mut Machine<'a>, args: &[Value<'a>]) -> Resu
     let pattern = if let Some(pattern) = known {
         pattern
     } else {
-        machine.spend(20_000)?;
+        machine.spend(40_000)?;
         Box::new(compile(source, MAX_DYNAMIC_PATTERN_SIZE).map_err(EvalError::invalid)?)
     };
     let result = machine.is_match(&pattern, text);
