@@ -207,8 +207,9 @@ impl<'a> Machine<'a> {
             self.spend_bytes(a.len().min(b.len()))?;
         }
         let Some(order) = left.order(&right) else {
-            if left.as_double().is_some() && right.as_double().is_some() {
-                // NaN is neither less nor greater than anything, nor equal to it.
+            // NaN is neither less nor greater than anything; as in cel-go, not even than text.
+            let nan = |value: &Value<'_>| matches!(value, Value::Double(number) if number.is_nan());
+            if nan(&right) && left.is_ordered() || nan(&left) {
                 return Ok(Value::Bool(false));
             }
             return Err(EvalError::no_such_overload(

@@ -65,6 +65,11 @@ impl<'a> Value<'a> {
         })
     }
 
+    /// Whether the type has an order.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.order(self).is_some() || matches!(self, Value::Double(_))
+    }
+
     /// CEL's order; `None` where the types have none between them, or a NaN is involved.
     pub(crate) fn order(&self, other: &Value<'_>) -> Option<Ordering> {
         match (self, other) {
