@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -11,9 +15,10 @@ import (
 )
 
 // Functions that source can't spell: mapFunction makes a map of a list of keys and a list of values, keyFunction
-// gives back what can be a key, rangeFunction what a macro can walk, and mapInsert is cel-go's, behind
-// transformMapEntry.
+// gives back what can be a key, rangeFunction what a macro can walk, inFunction is the operator in, and mapInsert is
+// cel-go's, behind transformMapEntry.
 const (
+	inFunction    = "@inside"
 	mapFunction   = "@map"
 	keyFunction   = "@key"
 	rangeFunction = "@range"
@@ -29,6 +34,10 @@ func (r *rules) maps() []cel.EnvOption {
 			cel.MapType(key, value), cel.BinaryBinding(r.newMap))),
 		cel.Function(keyFunction, cel.Overload(keyFunction, []*cel.Type{key}, key, cel.UnaryBinding(r.key))),
 		cel.Function(rangeFunction, cel.Overload(rangeFunction, []*cel.Type{key}, key, cel.UnaryBinding(r.walkable))),
+		cel.Function(inFunction,
+			cel.Overload(inFunction+"_list", []*cel.Type{key, cel.ListType(key)}, cel.BoolType),
+			cel.Overload(inFunction+"_map", []*cel.Type{key, cel.MapType(key, value)}, cel.BoolType),
+			cel.SingletonBinaryBinding(r.in)),
 	}
 }
 
@@ -41,12 +50,27 @@ func (r *rules) key(key ref.Val) ref.Val {
 	return types.NewErr("a %s is no key", key.Type())
 }
 
+// in is the rule that what is no key is in no map. It is cel-go's too, except for bytes, which it can't hash.
+func (r *rules) in(item, container ref.Val) ref.Val {
+	if _, isMap := container.(traits.Mapper); isMap && item.Type() == types.BytesType {
+		r.bytesInMap = true
+		return types.False
+	}
+	if !container.Type().HasTrait(traits.ContainerType) {
+		return types.MaybeNoSuchOverloadErr(container)
+	}
+	return container.(traits.Container).Contains(item)
+}
+
 // walkable is the rule, and CEL's own, that macros walk lists and maps. cel-go lets anything pass whose size is 0: an
-// empty string has no element for which a condition is false.
+// empty string has no element for which a condition is false. And a macro walks a map in the order in which it was
+// written; data has its keys sorted.
 func (r *rules) walkable(value ref.Val) ref.Val {
-	switch value.(type) {
-	case traits.Lister, traits.Mapper:
+	switch value := value.(type) {
+	case traits.Lister:
 		return value
+	case traits.Mapper:
+		return sortedMap{value}
 	}
 	r.strictRange = true
 	return types.NewErr("a macro over a %s", value.Type())
@@ -99,11 +123,14 @@ func rewrite(parsed *cel.Ast) {
 		case ast.CallKind:
 			args := e.AsCall().Args()
 			switch {
+			case e.AsCall().FunctionName() == operators.In:
+				e.SetKindCase(factory.NewCall(e.ID(), inFunction, args...))
 			case e.AsCall().FunctionName() == mapInsert && len(args) == 3:
 				key := factory.NewCall(next(), keyFunction, args[1])
 				e.SetKindCase(factory.NewCall(e.ID(), mapInsert, args[0], key, args[2]))
-			case e.AsCall().FunctionName() == operators.Index && isText(args[1]):
-				// cel-go 0.33 finds no overload for string(a["i"]), though it does for string(a.i).
+			case e.AsCall().FunctionName() == operators.Index:
+				// cel-go 0.33 finds no overload for string(a["i"]) and math.least([a.l[0], 1u]), though it does where a
+				// name stands for what is there.
 				index := factory.NewCall(next(), operators.Index, args...)
 				e.SetKindCase(factory.NewCall(e.ID(), overloads.TypeConvertDyn, index))
 			case e.AsCall().FunctionName() == overloads.TypeConvertType:
@@ -115,6 +142,15 @@ func rewrite(parsed *cel.Ast) {
 	}))
 }
 
-func isText(e ast.Expr) bool {
-	return e.Kind() == ast.LiteralKind && e.AsLiteral().Type() == types.StringType
+// sortedMap is a map that macros walk in the order of its keys.
+type sortedMap struct{ traits.Mapper }
+
+// Iterator implements traits.Iterable.
+func (m sortedMap) Iterator() traits.Iterator {
+	var keys []ref.Val
+	for it := m.Mapper.Iterator(); it.HasNext() == types.True; {
+		keys = append(keys, it.Next())
+	}
+	slices.SortFunc(keys, func(a, b ref.Val) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return types.DefaultTypeAdapter.NativeToValue(keys).(traits.Lister).Iterator()
 }

@@ -21,7 +21,7 @@ import (
 // rules are the departures from CEL that docs/expressions.md documents, as far as cel-go can be taught them, and
 // which of them the current question has met.
 type rules struct {
-	mixedArithmetic, nestedHas, plainText, strictKeys, strictRange bool
+	mixedArithmetic, nestedHas, plainText, strictKeys, strictRange, bytesInMap bool
 }
 
 func (r *rules) reset() {
@@ -41,6 +41,9 @@ func (r *rules) used() []string {
 	}
 	if r.strictRange {
 		used = append(used, "StrictRange")
+	}
+	if r.bytesInMap {
+		used = append(used, "BytesInMap")
 	}
 	if r.plainText {
 		used = append(used, "PlainText")
