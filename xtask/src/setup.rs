@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::{cluster, shell};
 
 const DENY: &str = "0.20.2";
-const GO_MINOR: u32 = 22;
+const GO_MINOR: u32 = 23;
 
 /// Installs everything and waits for it.
 pub(crate) fn run() -> Result<()> {
