@@ -87,7 +87,11 @@ pub(super) enum Op {
         otherwise: OpId,
     },
     List(Box<[OpId]>),
-    Map(Box<[(OpId, OpId)]>),
+    Map {
+        entries: Box<[(OpId, OpId)]>,
+        /// The keys as JSON, each with the comma or brace before it and the colon after it; if all are constant text.
+        names: Option<Box<[Box<[u8]>]>>,
+    },
     Call {
         function: &'static Function,
         args: Box<[OpId]>,
@@ -207,7 +211,7 @@ impl Op {
                 each(*then);
                 each(*otherwise);
             }
-            Op::Map(entries) => entries.iter().for_each(|(key, value)| {
+            Op::Map { entries, .. } => entries.iter().for_each(|(key, value)| {
                 each(*key);
                 each(*value);
             }),

@@ -1,7 +1,7 @@
 //! A tree into operations: names to fields, calls to functions, constants to values; and every mistake that is
 //! certain before a message arrives.
 
-use crate::value::{Kind as ValueKind, Value};
+use crate::value::{Kind as ValueKind, Value, write_string};
 
 use super::ast::{Binary, Kind, NodeId, Tree, Unary};
 use super::code::{Access, Op, OpId, Unit};
@@ -289,8 +289,24 @@ impl Compiler<'_> {
         let constant = entries
             .iter()
             .all(|(k, v)| self.is_constant(*k) && self.is_constant(*v));
-        let made = self.fold(Op::Map(entries.into()), Types::MAP, span, constant);
+        let names = self.names(&entries);
+        let op = Op::Map {
+            entries: entries.into(),
+            names,
+        };
+        let made = self.fold(op, Types::MAP, span, constant);
         self.check_nesting(made)
+    }
+
+    /// A map's keys as JSON is going to have them, if all are constant text. They are written once, not for each row.
+    fn names(&self, entries: &[(OpId, OpId)]) -> Option<Box<[Box<[u8]>]>> {
+        let name = |(at, (key, _)): (usize, &(OpId, OpId))| {
+            let mut out = vec![if at == 0 { b'{' } else { b',' }];
+            write_string(self.constant_text(*key)?, &mut out);
+            out.push(b':');
+            Some(out.into_boxed_slice())
+        };
+        entries.iter().enumerate().map(name).collect()
     }
 
     fn index(&mut self, id: NodeId, operand: NodeId, index: NodeId) -> Result<Typed, Fault> {

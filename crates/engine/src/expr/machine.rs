@@ -111,7 +111,7 @@ impl<'a> Machine<'a> {
                 self.eval(id)
             }
             Op::List(items) => self.list(items),
-            Op::Map(entries) => self.map(entries),
+            Op::Map { entries, .. } => self.map(entries),
             Op::Call { .. } => self.call(id),
             Op::Matches { text, pattern } => self.matches(*text, pattern),
             Op::Loop(inner) => self.comprehension(inner),
@@ -133,15 +133,15 @@ impl<'a> Machine<'a> {
             return Ok(None);
         };
         let field = self.cx.field(place.input, place.slot);
+        if place.exact {
+            return Ok(Value::from_field(field));
+        }
         let path = self
             .unit
             .accesses
             .get(access)
             .map_or(&[][..], |access| &access.path);
-        match path.get(place.covered..) {
-            None | Some([]) => Ok(Value::from_field(field)),
-            Some(rest) => self.walk_in(field, rest),
-        }
+        self.walk_in(field, path.get(place.covered..).unwrap_or_default())
     }
 
     /// A path inside of a field that is wanted as a whole elsewhere.

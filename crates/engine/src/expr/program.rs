@@ -103,6 +103,8 @@ pub(super) struct Place {
     pub(super) input: usize,
     pub(super) slot: usize,
     pub(super) covered: usize,
+    /// Whether that is the whole path.
+    pub(super) exact: bool,
 }
 
 /// An expression that is ready to run.
@@ -124,6 +126,7 @@ impl Program {
                 input: access.input,
                 slot,
                 covered,
+                exact: covered == access.path.len(),
             })
         };
         let places = unit.accesses.iter().zip(reads).map(place).collect();

@@ -127,8 +127,14 @@ pub(crate) fn write_number(number: f64, out: &mut Vec<u8>) {
         if number == 0.0 && number.is_sign_negative() {
             out.push(b'-');
         }
+        let mut buffer = itoa::Buffer::new();
         #[allow(clippy::cast_possible_truncation)]
-        out.extend_from_slice(itoa::Buffer::new().format(number as i128).as_bytes());
+        let digits = if number.abs() < 1e18 {
+            buffer.format(number as i64)
+        } else {
+            buffer.format(number as i128)
+        };
+        out.extend_from_slice(digits.as_bytes());
     } else {
         out.extend_from_slice(zmij::Buffer::new().format(number).as_bytes());
     }

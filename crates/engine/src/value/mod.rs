@@ -19,7 +19,7 @@ use crate::field::Field;
 
 pub(crate) use compare::Meter;
 pub use json::NotJson;
-pub(crate) use json::write_number;
+pub(crate) use json::{write_number, write_string};
 pub use map::Map;
 pub(crate) use number::{double_to_int, double_to_uint};
 pub(crate) use parse::{MAX_DEPTH, ParseError, ParseLimit, element, member, parse};

@@ -29,7 +29,7 @@ impl Compiler<'_> {
             Op::Arithmetic { left, right, .. } => self.deepest([left, right]),
             Op::Conditional { then, otherwise, .. } => self.deepest([then, otherwise]),
             Op::List(items) => 1 + self.deepest(items),
-            Op::Map(entries) => 1 + self.deepest(entries.iter().map(|(_, value)| value)),
+            Op::Map { entries, .. } => 1 + self.deepest(entries.iter().map(|(_, value)| value)),
             // `dyn` gives what it takes, `split` a list of text; no other function's value nests.
             Op::Call { args, .. } => self.deepest(args).max(1),
             Op::Bind { body, .. } => self.nesting_of(*body),

@@ -2,7 +2,7 @@
 
 use crate::expr::code::{Op, OpId};
 use crate::expr::error::EvalError;
-use crate::value::{MAX_DEPTH, NotJson, Value};
+use crate::value::{MAX_DEPTH, NotJson};
 
 use super::Machine;
 
@@ -15,17 +15,13 @@ impl Machine<'_> {
         depth: u32,
     ) -> Result<(), EvalError> {
         match self.unit.op(id) {
-            Op::Map(entries) if self.distinct_names(entries) => {
+            Op::Map {
+                entries,
+                names: Some(names),
+            } if !entries.is_empty() => {
                 self.enter(depth)?;
-                out.push(b'{');
-                for (at, (key, value)) in entries.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
-                    }
-                    if let Op::Const(key) = self.unit.op(*key) {
-                        key.write_key(out);
-                    }
-                    out.push(b':');
+                for (name, (_, value)) in names.iter().zip(entries) {
+                    out.extend_from_slice(name);
                     self.write_json(*value, out, depth + 1)?;
                 }
                 out.push(b'}');
@@ -70,12 +66,5 @@ impl Machine<'_> {
             return Err(NotJson::TooDeep.into());
         }
         self.spend(1)
-    }
-
-    /// Whether the keys are constant text. The compiler has refused repeated ones.
-    fn distinct_names(&self, entries: &[(OpId, OpId)]) -> bool {
-        entries
-            .iter()
-            .all(|(key, _)| matches!(self.unit.op(*key), Op::Const(Value::Str(_))))
     }
 }
