@@ -67,6 +67,14 @@ pub(crate) fn assemble(loaded: Loaded) -> Assembly {
     findings.extend(problems.iter().map(|p| finding(p, &documents, Severity::Error)));
     findings.append(&mut workloads.findings);
     findings.extend(warnings.iter().map(|p| finding(p, &documents, Severity::Warning)));
+    // As a reader meets them; what has no place comes first.
+    findings.sort_by_cached_key(|f| {
+        let place = f
+            .place
+            .as_ref()
+            .map(|p| (p.source.name.clone(), p.mark.line, p.mark.column));
+        (f.severity, place)
+    });
     let key = |c: &streaming_compiler::Connection| (c.namespace.clone(), c.name.clone());
     let mqtt = cluster_streams
         .iter()
@@ -102,6 +110,8 @@ fn finding(problem: &Problem, documents: &[Document], severity: Severity) -> Fin
     } else {
         document.place(&problem.field)
     };
+    // A password is not for a terminal or a log.
+    let secret = problem.reason == reason::INLINE_CREDENTIAL;
     let subject = if problem.kind.is_empty() {
         "document".to_owned()
     } else {
@@ -110,6 +120,7 @@ fn finding(problem: &Problem, documents: &[Document], severity: Severity) -> Fin
     Finding {
         severity,
         help: problem.help.clone(),
+        excerpt: secret.then(|| (String::new(), place.mark)),
         ..Finding::error(problem.reason, &problem.message)
             .about(subject, &problem.field)
             .at(place)

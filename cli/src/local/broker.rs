@@ -5,14 +5,16 @@
 //! delivered again, in order and before anything new, with the same place and time and a higher count. A group sees
 //! what is appended after it subscribes. Memory holds only what some group has yet to ack.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use streaming_engine::time::Time;
 
 use super::repeats::Repeats;
 
-/// Beyond this, in bytes of payload, publishing is refused until something is acked.
+/// What keeps track of one message takes about this much, in bytes.
+const OVERHEAD: usize = 128;
+/// Beyond this, in bytes, publishing is refused until something is acked.
 pub(crate) const CAPACITY: usize = 512 << 20;
 
 /// A topic by its place in the broker.
@@ -84,9 +86,10 @@ pub(crate) struct Broker {
 struct Log {
     name: TopicName,
     topic: Rc<str>,
-    /// Offset of the first entry that is held.
-    first: u64,
-    entries: VecDeque<Entry>,
+    /// The offset that the next message gets.
+    end: u64,
+    /// What some group has yet to ack, by offset.
+    entries: BTreeMap<u64, Entry>,
     groups: Vec<Group>,
     ids: Repeats,
 }
@@ -96,6 +99,8 @@ struct Entry {
     topic: Rc<str>,
     payload: Rc<[u8]>,
     appended: Time,
+    /// Groups that have not acked it.
+    waiting: usize,
 }
 
 #[derive(Debug, Default)]
@@ -106,14 +111,6 @@ struct Group {
     unacked: BTreeMap<u64, u32>,
     /// Those of them that are to be delivered again.
     again: BTreeSet<u64>,
-}
-
-impl Group {
-    fn low(&self) -> u64 {
-        self.unacked
-            .first_key_value()
-            .map_or(self.next, |(offset, _)| *offset)
-    }
 }
 
 impl Broker {
@@ -127,8 +124,8 @@ impl Broker {
         self.topics.push(Log {
             name: name.clone(),
             topic: name.topic.as_str().into(),
-            first: 0,
-            entries: VecDeque::new(),
+            end: 0,
+            entries: BTreeMap::new(),
             groups: Vec::new(),
             ids: Repeats::default(),
         });
@@ -143,7 +140,7 @@ impl Broker {
     /// A new group on a topic; it sees what is appended from now on.
     pub(crate) fn subscribe(&mut self, topic: TopicId) -> GroupId {
         let log = &mut self.topics[topic.0];
-        let next = log.first + log.entries.len() as u64;
+        let next = log.end;
         log.groups.push(Group {
             next,
             ..Group::default()
@@ -161,6 +158,26 @@ impl Broker {
         }
     }
 
+    /// The filters that match a topic.
+    fn filters_of(&self, topic: TopicId) -> impl Iterator<Item = TopicId> {
+        let name = &self.topics[topic.0].name;
+        let reads = move |log: &TopicName| {
+            log.cluster_stream == name.cluster_stream
+                && log.namespace == name.namespace
+                && filter_matches(&log.topic, &name.topic)
+        };
+        self.filters
+            .iter()
+            .copied()
+            .filter(move |f| *f != topic && reads(&self.topics[f.0].name))
+    }
+
+    /// Whether any group reads what is published to a topic.
+    pub(crate) fn is_read(&self, topic: TopicId) -> bool {
+        let read = |topic: TopicId| !self.topics[topic.0].groups.is_empty();
+        read(topic) || self.filters_of(topic).any(read)
+    }
+
     /// Appends a message. One with an id that the topic had before is a repeat of a sender that saw no answer.
     pub(crate) fn publish(
         &mut self,
@@ -169,43 +186,36 @@ impl Broker {
         payload: &[u8],
         now: Time,
     ) -> Published {
-        let name = &self.topics[topic.0].name;
-        let reads = |log: &Log| {
-            log.name.cluster_stream == name.cluster_stream
-                && log.name.namespace == name.namespace
-                && filter_matches(&log.name.topic, &name.topic)
-        };
-        let filters = self
-            .filters
-            .iter()
-            .copied()
-            .filter(|f| *f != topic && reads(&self.topics[f.0]));
-        let logs: Vec<TopicId> = std::iter::once(topic).chain(filters).collect();
+        let logs: Vec<TopicId> = std::iter::once(topic).chain(self.filters_of(topic)).collect();
         let wanted = logs
             .iter()
             .filter(|log| !self.topics[log.0].groups.is_empty())
             .count();
-        if self.bytes.saturating_add(payload.len().saturating_mul(wanted)) > CAPACITY {
+        let cost = cost(payload).saturating_mul(wanted);
+        if self.bytes.saturating_add(cost) > CAPACITY {
             return Published::Full;
         }
         if id.is_some_and(|id| !self.topics[topic.0].ids.first_time(id)) {
             return Published::Repeat;
         }
-        self.bytes += payload.len() * wanted;
+        self.bytes += cost;
         let name = Rc::clone(&self.topics[topic.0].topic);
-        let payload: Rc<[u8]> = if wanted > 0 { payload.into() } else { Rc::new([]) };
+        let payload: Rc<[u8]> = if wanted > 0 { payload.into() } else { Rc::default() };
         for id in logs {
             let log = &mut self.topics[id.0];
-            if log.groups.is_empty() {
-                log.first += 1;
-            } else {
+            if !log.groups.is_empty() {
                 let (topic, payload) = (Rc::clone(&name), Rc::clone(&payload));
-                log.entries.push_back(Entry {
-                    topic,
-                    payload,
-                    appended: now,
-                });
+                log.entries.insert(
+                    log.end,
+                    Entry {
+                        topic,
+                        payload,
+                        appended: now,
+                        waiting: log.groups.len(),
+                    },
+                );
             }
+            log.end += 1;
         }
         Published::New
     }
@@ -215,9 +225,7 @@ impl Broker {
         let log = &mut self.topics[id.topic.0];
         let group = &mut log.groups[id.group];
         let offset = group.again.pop_first().unwrap_or(group.next);
-        let entry = log
-            .entries
-            .get(usize::try_from(offset.checked_sub(log.first)?).ok()?)?;
+        let entry = log.entries.get(&offset)?;
         let attempts = group
             .unacked
             .entry(offset)
@@ -238,13 +246,12 @@ impl Broker {
     fn has_next(&self, id: GroupId) -> bool {
         let log = &self.topics[id.topic.0];
         let group = &log.groups[id.group];
-        !group.again.is_empty() || group.next < log.first + log.entries.len() as u64
+        !group.again.is_empty() || group.next < log.end
     }
 
     /// The offset that the next message of the topic will get.
     pub(crate) fn end(&self, id: GroupId) -> u64 {
-        let log = &self.topics[id.topic.0];
-        log.first + log.entries.len() as u64
+        self.topics[id.topic.0].end
     }
 
     /// Whether a group has been given everything before `end`, what it must get again included.
@@ -261,12 +268,13 @@ impl Broker {
             return;
         }
         group.again.remove(&offset);
-        let low = log.groups.iter().map(Group::low).min().unwrap_or(u64::MAX);
-        while log.first < low
-            && let Some(entry) = log.entries.pop_front()
-        {
-            log.first += 1;
-            self.bytes -= entry.payload.len();
+        let Some(entry) = log.entries.get_mut(&offset) else {
+            return;
+        };
+        entry.waiting -= 1;
+        if entry.waiting == 0 {
+            self.bytes -= cost(&entry.payload);
+            log.entries.remove(&offset);
         }
     }
 
@@ -276,10 +284,15 @@ impl Broker {
         group.again = group.unacked.keys().copied().collect();
     }
 
-    /// Bytes of payload that are held for some group.
+    /// Bytes that are held for some group.
     pub(crate) fn held(&self) -> usize {
         self.bytes
     }
+}
+
+/// What holding a message costs: its bytes, and what keeps track of it.
+fn cost(payload: &[u8]) -> usize {
+    payload.len() + OVERHEAD
 }
 
 /// Whether an MQTT filter matches a topic (MQTT 5.0, 4.7).

@@ -10,4 +10,4 @@ mod pipeline;
 mod repeats;
 
 pub(crate) use broker::{Published, TopicId, TopicName};
-pub(crate) use pipeline::{Crash, Delivery, Observer, Pipeline, Step};
+pub(crate) use pipeline::{Crash, Delivery, Observer, Pipeline, Step, Verdict};

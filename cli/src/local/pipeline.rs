@@ -25,6 +25,7 @@ pub(crate) struct Pipeline {
     /// Answers that recipients gave and components don't know yet.
     answers: VecDeque<(usize, SendId, Answer)>,
     now: Time,
+    halted: bool,
 }
 
 /// One thing that happened.
@@ -42,6 +43,17 @@ pub(crate) enum Step {
     Acked,
     /// Anything else.
     Other,
+}
+
+/// What an observer makes of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// On with it.
+    Go,
+    /// Somebody dies now.
+    Crash(Crash),
+    /// Enough: nothing moves until [`Pipeline::resume`]. Components can feed each other in a circle for ever.
+    Halt,
 }
 
 /// Who dies.
@@ -78,9 +90,9 @@ pub(crate) trait Observer {
     fn window(&mut self, _component: &str, _report: &WindowReport) {}
     /// A window holds more than its component's budget.
     fn over_budget(&mut self, _component: &str, _report: &OverBudget) {}
-    /// A step was made; says whether something dies now.
-    fn step(&mut self, _step: Step) -> Option<Crash> {
-        None
+    /// A step was made.
+    fn step(&mut self, _step: Step) -> Verdict {
+        Verdict::Go
     }
 }
 
@@ -97,6 +109,7 @@ impl Pipeline {
             parts,
             answers: VecDeque::new(),
             now,
+            halted: false,
         })
     }
 
@@ -115,6 +128,16 @@ impl Pipeline {
         self.broker.held()
     }
 
+    /// Whether an observer has had enough.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// Moves again.
+    pub(crate) fn resume(&mut self) {
+        self.halted = false;
+    }
+
     /// Appends a message to a topic, at the pipeline's time. Call [`Pipeline::advance`] first, and after.
     pub(crate) fn publish(&mut self, topic: TopicId, payload: &[u8]) -> Published {
         self.broker.publish(topic, None, payload, self.now)
@@ -131,7 +154,7 @@ impl Pipeline {
     /// Lets time pass until `now`, with everything that is due on the way at the time at which it is due.
     pub(crate) fn advance(&mut self, now: Time, observer: &mut dyn Observer) {
         self.settle(observer);
-        while let Some(due) = self.next_timeout().filter(|due| *due <= now) {
+        while let Some(due) = self.next_timeout().filter(|due| *due <= now && !self.halted) {
             self.now = self.now.max(due);
             self.settle(observer);
         }
@@ -159,15 +182,18 @@ impl Pipeline {
 
     /// Steps until there is nothing left to do now.
     fn settle(&mut self, observer: &mut dyn Observer) {
-        while let Some(step) = self.step(observer) {
+        while !self.halted
+            && let Some(step) = self.step(observer)
+        {
             match observer.step(step) {
-                None => {}
-                Some(Crash::One(number)) => {
+                Verdict::Go => {}
+                Verdict::Crash(Crash::One(number)) => {
                     if let Some(index) = number.checked_rem(self.parts.len()) {
                         self.crash(index);
                     }
                 }
-                Some(Crash::All) => (0..self.parts.len()).for_each(|index| self.crash(index)),
+                Verdict::Crash(Crash::All) => (0..self.parts.len()).for_each(|index| self.crash(index)),
+                Verdict::Halt => self.halted = true,
             }
         }
     }
@@ -299,7 +325,13 @@ impl Pipeline {
             return Answer::Retry("what fails on a dead-letter topic stays there".to_owned());
         };
         let id = format!("{}\0{}", event.source, event.id);
-        match broker.publish(topic, Some(&id), &event.to_cloudevent(), *now) {
+        // What nobody reads need not be written.
+        let payload = if broker.is_read(topic) {
+            event.to_cloudevent()
+        } else {
+            Vec::new()
+        };
+        match broker.publish(topic, Some(&id), &payload, *now) {
             Published::Full => return Answer::Retry("the embedded broker is full".to_owned()),
             Published::Repeat => {}
             Published::New => {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 use streaming_engine::time::Time;
 
@@ -22,6 +23,10 @@ const BACKLOG: usize = 256 << 20;
 const TURN: usize = 1000;
 /// How long a source that waits for the broker sleeps if nothing else is due, in microseconds.
 const PATIENCE: i64 = 50_000;
+
+/// How long a drain may take; less where messages already went round without end.
+const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN_CIRCLE: Duration = Duration::from_secs(1);
 
 /// What wakes the loop.
 pub(super) enum Wake {
@@ -86,7 +91,7 @@ impl Runner {
             }
         }
         let (sender, wake) = channel();
-        signals::watch(sender.clone())?;
+        signals::watch(sender.clone(), printer.stop())?;
         let mut feeds = Vec::new();
         for (number, input) in inputs.into_iter().enumerate() {
             let topic = pipeline.topic(&input.topic);
@@ -117,7 +122,7 @@ impl Runner {
                 .filter(|_| self.pipeline.held() < BACKLOG)
                 .for_each(Feed::more);
             self.printer.flush();
-            if self.printer.is_broken() || self.is_over(now) {
+            if self.printer.is_broken() || self.pipeline.is_halted() || self.is_over(now) {
                 break;
             }
             let shown = self.status.show(now, &self.pipeline, &mut self.printer);
@@ -142,6 +147,9 @@ impl Runner {
     /// Everything that was due until now, at the time at which it was due. True if there is more.
     fn catch_up(&mut self, now: Time) -> bool {
         for _ in 0..TURN {
+            if self.pipeline.is_halted() {
+                return false;
+            }
             let Some((due, index)) = self
                 .next_tick()
                 .filter(|(due, _)| *due <= now && Some(*due) != self.limit)
@@ -200,6 +208,11 @@ impl Runner {
         match wake {
             Wake::Lines { input, lines } => {
                 let topic = self.feeds[input].topic;
+                self.feeds[input].took();
+                if self.pipeline.held() < BACKLOG {
+                    // The next batch is read while this one is worked on.
+                    self.feeds[input].more();
+                }
                 for line in lines {
                     if self.pipeline.publish(topic, &line) == Published::Full {
                         // Sources are held back long before: only a message as large as the broker comes here.
@@ -209,7 +222,6 @@ impl Runner {
                     }
                     self.pipeline.advance(now, &mut self.printer);
                 }
-                self.feeds[input].took();
             }
             Wake::End { input, error } => {
                 self.feeds[input].end();
@@ -231,21 +243,34 @@ impl Runner {
 
     /// Whether nothing will come any more.
     fn is_over(&self, now: Time) -> bool {
-        let fed = !self.feeds.is_empty() && self.feeds.iter().all(Feed::is_over);
-        let generated = self.next_tick().is_none();
-        self.limit.is_some_and(|limit| now >= limit) || (fed && generated)
+        let exhausted = self.next_tick().is_none() && self.feeds.iter().all(Feed::is_over);
+        // Input ends when it ends; after a generator's last message windows close in their own time.
+        let over = exhausted && (!self.feeds.is_empty() || self.pipeline.is_idle());
+        over || self.limit.is_some_and(|limit| now >= limit)
     }
 
     /// Drains, and says what there was.
     fn end(mut self) -> anyhow::Result<ExitCode> {
-        self.pipeline.drain(&mut self.printer);
+        if !self.printer.is_broken() {
+            let patience = if self.pipeline.is_halted() {
+                DRAIN_CIRCLE
+            } else {
+                DRAIN
+            };
+            self.printer.drain_until(Instant::now() + patience);
+            self.pipeline.resume();
+            self.pipeline.drain(&mut self.printer);
+        }
         self.printer.flush();
         self.printer.clear_status();
         eprint!("{}", summary::summary(&self.pipeline));
         if self.printer.is_broken() {
             return self.printer.broken();
         }
-        if !self.pipeline.is_idle() {
+        if self.pipeline.is_halted() {
+            eprintln!("ended with messages on their way: there was no end to them");
+            self.failed = true;
+        } else if !self.pipeline.is_idle() {
             eprintln!("some messages were not accepted by anyone before the end");
             self.failed = true;
         }

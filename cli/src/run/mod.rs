@@ -8,6 +8,7 @@ mod status;
 mod summary;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use crate::args;
 use crate::assemble::assemble;
@@ -44,8 +45,15 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
     for line in &assembly.workloads.left_out {
         eprintln!("{} {line}", style.dim("note:"));
     }
+    if assembly.workloads.generators.is_empty() && inputs.is_empty() {
+        eprintln!(
+            "{} nothing sends messages: there is no generator and no --input",
+            style.dim("note:")
+        );
+    }
     let clock = Clock::start();
     let limit = args.limit.map(|limit| clock.now().plus(micros(limit)));
-    let printer = Printer::new(args.json, assembly.workloads.processors.clone());
+    let until = args.limit.and_then(|limit| Instant::now().checked_add(limit));
+    let printer = Printer::new(args.json, assembly.workloads.processors.clone(), until);
     Runner::new(assembly, inputs, clock, limit, printer)?.run()
 }

@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,9 +17,12 @@ use streaming_engine::event::Data;
 
 use crate::clock::rfc3339;
 use crate::exit;
-use crate::local::{Delivery, Observer};
+use crate::local::{Delivery, Observer, Step, Verdict};
 use crate::report::printable;
 use crate::workload::Stand;
+
+/// Steps between two looks at the clock.
+const STEPS: u64 = 1 << 14;
 
 /// Prints deliveries as they happen.
 pub(super) struct Printer {
@@ -29,10 +35,22 @@ pub(super) struct Printer {
     /// Reasons of dead letters that were told.
     told: BTreeSet<(String, &'static str)>,
     unclosed: BTreeSet<String>,
+    steps: u64,
+    patience: Patience,
+}
+
+/// When to stop moving messages in between, so that a circle of components can be got out of.
+struct Patience {
+    stop: Arc<AtomicBool>,
+    until: Option<Instant>,
 }
 
 impl Printer {
-    pub(super) fn new(json: bool, processors: BTreeMap<(String, String), Stand>) -> Self {
+    pub(super) fn new(
+        json: bool,
+        processors: BTreeMap<(String, String), Stand>,
+        until: Option<Instant>,
+    ) -> Self {
         Self {
             json,
             processors,
@@ -42,7 +60,25 @@ impl Printer {
             status_shown: false,
             told: BTreeSet::new(),
             unclosed: BTreeSet::new(),
+            steps: 0,
+            patience: Patience {
+                stop: Arc::default(),
+                until,
+            },
         }
+    }
+
+    /// What the first signal sets.
+    pub(super) fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.patience.stop)
+    }
+
+    /// From now on only the clock ends it.
+    pub(super) fn drain_until(&mut self, until: Instant) {
+        self.patience = Patience {
+            stop: Arc::default(),
+            until: Some(until),
+        };
     }
 
     /// Whether standard error is a terminal.
@@ -153,6 +189,15 @@ impl Observer for Printer {
                 cut.reason()
             ));
         }
+    }
+
+    fn step(&mut self, _step: Step) -> Verdict {
+        self.steps += 1;
+        let over = self.steps.is_multiple_of(STEPS)
+            && (self.failure.is_some()
+                || self.patience.stop.load(Ordering::Relaxed)
+                || self.patience.until.is_some_and(|until| Instant::now() >= until));
+        if over { Verdict::Halt } else { Verdict::Go }
     }
 
     fn over_budget(&mut self, component: &str, report: &OverBudget) {

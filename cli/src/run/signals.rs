@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the first drains, the second ends at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 
@@ -10,12 +12,13 @@ use super::engine::Wake;
 use crate::exit;
 
 /// Tells of the first signal; the second doesn't ask.
-pub(super) fn watch(wake: Sender<Wake>) -> std::io::Result<()> {
+pub(super) fn watch(wake: Sender<Wake>, stop: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut all = signals.forever();
         if all.next().is_some() {
             eprintln!("\ndraining; once more to end at once");
+            stop.store(true, Ordering::Relaxed);
             let gone = wake.send(Wake::Stop).is_err();
             if gone || all.next().is_some() {
                 std::process::exit(exit::INTERRUPTED);
