@@ -1,0 +1,185 @@
+//! `run` as a user meets it: inputs, generators, signals, pipes.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+use common::{channel, folder, generator, path, run, run_with, spawn};
+use serde_json::json;
+
+#[test]
+fn inputs_run_through_and_then_it_ends() {
+    let dir = folder(&[
+        ("p.yaml", &channel("raw.n > 1", "{'n': raw.n}")),
+        ("in.jsonl", "{\"n\": 1}\n\n{\"n\": 2}\r\n{\"n\": 3}"),
+    ]);
+    let input = format!("redis/raw={}", path(&dir, "in.jsonl"));
+    let said = run(&["run", &path(&dir, "p.yaml"), "--input", &input, "--json"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(said.data_to("sink/out"), [json!({"n": 2}), json!({"n": 3})]);
+    let first = &said.lines()[0];
+    assert_eq!(first["from"], "ch");
+    assert!(first["time"].as_str().expect("a time").ends_with('Z'));
+    assert!(
+        said.err.contains(
+            "Channel ch: received 3, matched 2, filtered 1, errors 0, dead-lettered 0, delivered 2"
+        )
+    );
+}
+
+#[test]
+fn standard_input_is_an_input_too_and_a_stream_a_name_for_its_topic() {
+    let dir = folder(&[("p.yaml", &channel("true", "raw"))]);
+    let said = run_with(
+        &["run", &path(&dir, "p.yaml"), "--input", "raw=-"],
+        b"{\"n\": 1}\n",
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(
+        said.out.ends_with("sink Data received: {\"n\":1}\n"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn dead_letters_say_why_and_keep_their_bytes() {
+    let dir = folder(&[("p.yaml", &channel("true", "raw.n + 1.0"))]);
+    let lines = b"\xff\n{\"n\": 1}\n{\"n\": \"x\"}\n";
+    let said = run_with(
+        &["run", &path(&dir, "p.yaml"), "--input", "raw=-", "--json"],
+        lines,
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+    let dead: Vec<_> = said
+        .lines()
+        .into_iter()
+        .filter(|d| d["to"] == "redis/raw.dead-letter")
+        .collect();
+    assert_eq!(dead.len(), 2, "{dead:?}");
+    assert_eq!(
+        (&dead[0]["data"], &dead[0]["data_base64"]),
+        (&json!(null), &json!("/w=="))
+    );
+    assert_eq!(dead[0]["deadLetter"]["reason"], "InvalidUtf8");
+    assert_eq!(dead[1]["data"], json!({"n": "x"}));
+    assert_eq!(dead[1]["deadLetter"]["reason"], "NoSuchOverload");
+    assert!(
+        said.err.contains("dead letters: InvalidUtf8 1, NoSuchOverload 1"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_counted_generator_ends_the_run() {
+    let manifest = channel("true", "raw") + &generator("[{'n': id}, {'m': id},]", "3", "1ms");
+    let said = run_with(&["run", "-", "--json"], manifest.as_bytes());
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(
+        said.data_to("sink/out"),
+        [json!({"n": 1}), json!({"m": 2}), json!({"n": 3})]
+    );
+}
+
+#[test]
+fn a_generator_that_fails_on_the_way_stops_and_says_so() {
+    let manifest = channel("true", "raw") + &generator("[1, 2, 10 / (3 - id)]", "9", "1ms");
+    let said = run_with(&["run", "-", "--json"], manifest.as_bytes());
+    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(said.data_to("sink/out"), [json!(1), json!(2)]);
+    assert!(said.err.contains("gen stops: message 3:"), "{}", said.err);
+}
+
+#[test]
+fn wrong_arguments_are_wrong_usage() {
+    let dir = folder(&[("p.yaml", &channel("true", "raw"))]);
+    let manifest = path(&dir, "p.yaml");
+    for input in ["raw", "nope=-", "nope/raw=-", "raw=/no/such/file"] {
+        let said = run(&["run", &manifest, "--input", input]);
+        assert_eq!(said.code, 2, "{said:?}");
+    }
+    assert_eq!(run(&["run", &manifest, "--for", "5"]).code, 2);
+    assert_eq!(run(&["run", &path(&dir, "none.yaml")]).code, 1);
+}
+
+#[test]
+fn without_a_source_there_is_nothing_to_wait_for() {
+    let dir = folder(&[("p.yaml", &channel("true", "raw"))]);
+    let said = run(&["run", &path(&dir, "p.yaml")]);
+    assert_eq!(said.code, 0);
+    assert!(said.err.contains("nothing sends messages"), "{}", said.err);
+}
+
+/// A run that goes on until it is told to end, with a window that doesn't close by itself.
+fn endless() -> String {
+    let joiner = "---
+apiVersion: streaming.vivien.io/v1alpha1
+kind: Joiner
+metadata: {name: j}
+spec:
+  servicePort: 8080
+  window: 24h
+  stream:
+    from: [raw as a, raw as b]
+    to: [{component: sink/rows}]
+    where: a.n == b.n
+    select: a.n
+";
+    channel("true", "raw") + joiner + &generator("[{'n': id}]", "0", "5ms")
+}
+
+#[test]
+fn a_signal_closes_what_is_open_and_ends() {
+    for signal in ["-INT", "-TERM"] {
+        let dir = folder(&[("p.yaml", &endless())]);
+        let mut child = spawn(&["run", &path(&dir, "p.yaml"), "--json"], Stdio::null());
+        let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut first = String::new();
+        out.read_line(&mut first).expect("a line");
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .expect("kill")
+                .success()
+        );
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+        let rows = rest.lines().last().expect("a line");
+        assert!(rows.contains("\"to\":\"sink/rows\",\"data\":[1"), "{rows}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_the_run_quietly() {
+    let dir = folder(&[("p.yaml", &endless())]);
+    let mut child = spawn(&["run", &path(&dir, "p.yaml"), "--json"], Stdio::null());
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    out.read_line(&mut String::new()).expect("a line");
+    drop(out);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    let err = String::from_utf8(output.stderr).expect("text");
+    assert!(!err.contains("panicked") && !err.contains("Broken pipe"), "{err}");
+}
+
+#[test]
+fn components_that_feed_each_other_for_ever_end_with_the_clock() {
+    let circle = channel("true", "raw").replace("[{component: sink/out}]", "[{stream: redis/raw}]");
+    let dir = folder(&[("p.yaml", &circle)]);
+    fs::write(dir.path().join("in"), "1\n").expect("a file");
+    let input = format!("raw={}", path(&dir, "in"));
+    let said = run(&["run", &path(&dir, "p.yaml"), "--input", &input, "--for", "200ms"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.err.contains("warning[Cycle]") && said.err.contains("there was no end to them"),
+        "{}",
+        said.err
+    );
+}
