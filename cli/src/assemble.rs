@@ -111,7 +111,7 @@ fn finding(problem: &Problem, documents: &[Document], severity: Severity) -> Fin
         document.place(&problem.field)
     };
     // A password is not for a terminal or a log.
-    let secret = problem.reason == reason::INLINE_CREDENTIAL;
+    let secret = problem.reason == reason::INLINE_CREDENTIAL || problem.field.starts_with("spec.properties");
     let subject = if problem.kind.is_empty() {
         "document".to_owned()
     } else {

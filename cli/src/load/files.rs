@@ -229,16 +229,18 @@ impl<'a> Reader<'a> {
     }
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
-        let source = Rc::new(Source {
-            name: path.display().to_string(),
-            text: String::new(),
-        });
         let reason = if error.kind() == io::ErrorKind::NotFound {
             "NotFound"
         } else {
             "Unreadable"
         };
-        self.fault(&source, reason, error.to_string());
+        let what = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        let message = format!("cannot read {}: {what}", path.display());
+        self.loaded.findings.push(Finding::error(reason, message));
     }
 
     /// Something wrong with a whole file.
