@@ -365,3 +365,26 @@ pub(super) static FUNCTIONS: &[Function] = &[
         time::milliseconds,
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::FUNCTIONS;
+
+    /// Its examples are evaluated by the test of the document; here none may be missing.
+    #[test]
+    fn the_documentation_has_an_example_of_every_function() {
+        let document = include_str!("../../../../docs/expressions.md");
+        for function in FUNCTIONS {
+            let called = [
+                format!(".{}(", function.name),
+                format!("`{}(", function.name),
+                format!(" {}(", function.name),
+            ];
+            assert!(
+                called.iter().any(|call| document.contains(call)),
+                "{}",
+                function.name
+            );
+        }
+    }
+}
