@@ -3,12 +3,19 @@
 use crate::time::Time;
 
 /// A span of time, from `start` up to but without `end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     /// The first microsecond.
     pub start: Time,
     /// The first microsecond after it.
     pub end: Time,
+}
+
+impl Window {
+    /// Whether a point in time is in it.
+    pub(crate) fn contains(self, time: Time) -> bool {
+        self.start <= time && time < self.end
+    }
 }
 
 /// Back-to-back windows of one length, aligned to the epoch.

@@ -11,6 +11,7 @@ use crate::join::{Arrival, JoinSpec, OpenWindow};
 use crate::json::{DecodeError, Identity};
 use crate::map::{MapError, MapSpec, Mapped};
 use crate::time::Time;
+use crate::window::Window;
 
 /// A message was delivered as often as its input allows.
 const TOO_MANY_DELIVERIES: &str = "TooManyDeliveries";
@@ -50,8 +51,7 @@ impl Component {
         if spec.keeps_messages() {
             self.row.set_json(layout.slots(), &decoded.data);
         }
-        let floor = self.floor(spec, now);
-        let window = spec.windows().of(message.received.max(floor));
+        let window = self.window(spec, message.received, now);
         let open = self
             .open
             .entry(window.start)
@@ -80,17 +80,27 @@ impl Component {
         }
     }
 
-    /// The earliest time that a message can still have: that of the oldest open window, or of the current one.
-    /// While redelivery after a start goes on there is none, so that a window's messages meet again.
-    fn floor(&self, spec: &JoinSpec, now: Time) -> Time {
-        if !self.live() {
-            return Time(i64::MIN);
+    /// The window that a message goes to: that of when it was received, but none before the oldest open window or
+    /// the current one, whichever is older. While redelivery after a start goes on there is no such bound, so that
+    /// a window's messages meet again.
+    fn window(&mut self, spec: &JoinSpec, received: Time, now: Time) -> Window {
+        let latest = self.latest;
+        // Nearly always the window of the last message is that of this one and of the present. To say so takes
+        // no division.
+        if latest.contains(received) && latest.contains(now) {
+            return latest;
         }
-        let current = spec.windows().of(now).start;
-        self.open
-            .keys()
-            .next()
-            .map_or(current, |oldest| current.min(*oldest))
+        let bound = if self.live() {
+            let current = spec.windows().of(now).start;
+            self.open
+                .keys()
+                .next()
+                .map_or(current, |oldest| current.min(*oldest))
+        } else {
+            Time(i64::MIN)
+        };
+        self.latest = spec.windows().of(received.max(bound));
+        self.latest
     }
 
     fn map(&mut self, spec: &MapSpec, message: &Incoming<'_>, now: Time) {

@@ -26,6 +26,7 @@ use crate::join::OpenWindow;
 use crate::json::Decoder;
 use crate::row::RowBuilder;
 use crate::time::Time;
+use crate::window::Window;
 use budget::Budget;
 use effects::Effects;
 
@@ -39,6 +40,8 @@ pub struct Component {
     row: RowBuilder,
     /// Windows by their start. Empty for other roles than joins.
     open: BTreeMap<Time, OpenWindow>,
+    /// The window of the last message.
+    latest: Window,
     ledger: Ledger,
     /// Recipients first, then the dead-letter topic of each input.
     outboxes: Vec<Outbox>,
@@ -100,6 +103,7 @@ impl Component {
             decoder: Decoder::new(max_message_bytes),
             row: RowBuilder::default(),
             open: BTreeMap::new(),
+            latest: Window::default(),
             ledger: Ledger::default(),
             outboxes,
             recipients,

@@ -7,7 +7,8 @@ use crate::layout::Layout;
 use crate::time::Time;
 use crate::value::Value;
 
-use super::code::{Access, OpId, Unit};
+use super::ast::Binary;
+use super::code::{Access, Op, OpId, Unit};
 use super::error::EvalError;
 use super::machine::Machine;
 
@@ -114,6 +115,16 @@ pub struct Program {
     root: OpId,
     /// For each access of the unit; `None` for those that this expression does not read.
     places: Box<[Option<Place>]>,
+    shortcut: Option<Shortcut>,
+}
+
+/// What most keys and filters are: they run for every message, and need no machine.
+#[derive(Clone, Copy, Debug)]
+enum Shortcut {
+    /// A field.
+    Field(Place),
+    /// A field, which should be a number, against a constant one.
+    Compare { place: Place, op: Binary, constant: f64 },
 }
 
 impl Program {
@@ -129,8 +140,9 @@ impl Program {
                 exact: covered == access.path.len(),
             })
         };
-        let places = unit.accesses.iter().zip(reads).map(place).collect();
+        let places: Box<[Option<Place>]> = unit.accesses.iter().zip(reads).map(place).collect();
         Program {
+            shortcut: Shortcut::of(unit, root, &places),
             unit: Arc::clone(unit),
             root,
             places,
@@ -139,11 +151,26 @@ impl Program {
 
     /// The expression's value. It borrows from the rows and from the program.
     pub fn eval<'a>(&'a self, cx: &Context<'a>) -> Result<Value<'a>, EvalError> {
+        if let Some(Shortcut::Field(place)) = self.shortcut
+            && let Some(value) = Value::from_field(cx.field(place.input, place.slot))
+        {
+            return Ok(value);
+        }
         Machine::new(&self.unit, &self.places, *cx).eval(self.root)
     }
 
     /// Whether the expression is true: what a filter asks. A value that is no bool is an error.
     pub fn test(&self, cx: &Context<'_>) -> Result<bool, EvalError> {
+        if let Some(Shortcut::Compare { place, op, constant }) = self.shortcut
+            && let Field::Number(number) = cx.field(place.input, place.slot)
+        {
+            return Ok(match op {
+                Binary::Less => number < constant,
+                Binary::LessEqual => number <= constant,
+                Binary::Greater => number > constant,
+                _ => number >= constant,
+            });
+        }
         let value = self.eval(cx)?;
         value
             .truthy()
@@ -159,5 +186,43 @@ impl Program {
             out.truncate(before);
         }
         written
+    }
+}
+
+impl Shortcut {
+    fn of(unit: &Unit, root: OpId, places: &[Option<Place>]) -> Option<Shortcut> {
+        let field = |id: OpId| match unit.op(id) {
+            Op::Field(access) => places.get(*access).copied().flatten().filter(|place| place.exact),
+            _ => None,
+        };
+        if let Some(place) = field(root) {
+            return Some(Shortcut::Field(place));
+        }
+        let Op::Order { op, left, right } = unit.op(root) else {
+            return None;
+        };
+        // An `int` constant compares by value: so does its double, where there is an exact one.
+        let constant = |id: OpId| match unit.op(id) {
+            Op::Const(Value::Double(number)) => Some(*number),
+            Op::Const(Value::Int(number)) => i32::try_from(*number).ok().map(f64::from),
+            _ => None,
+        };
+        if let (Some(place), Some(constant)) = (field(*left), constant(*right)) {
+            return Some(Shortcut::Compare {
+                place,
+                op: *op,
+                constant,
+            });
+        }
+        let (Some(constant), Some(place)) = (constant(*left), field(*right)) else {
+            return None;
+        };
+        let op = match op {
+            Binary::Less => Binary::Greater,
+            Binary::LessEqual => Binary::GreaterEqual,
+            Binary::Greater => Binary::Less,
+            _ => Binary::LessEqual,
+        };
+        Some(Shortcut::Compare { place, op, constant })
     }
 }

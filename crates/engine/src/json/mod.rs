@@ -16,6 +16,7 @@ use std::borrow::Cow;
 
 pub use envelope::Identity;
 pub use error::{DecodeError, DecodeErrorKind};
+pub(crate) use text::special;
 
 use crate::field::Field;
 use crate::layout::Layout;

@@ -21,64 +21,74 @@ const POWERS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Scans the number at the start of `bytes`, which may go on after it. Gives its length and what it is, or
-/// what is wrong and where.
-pub(super) fn scan(bytes: &[u8]) -> Result<(usize, Number), (DecodeErrorKind, usize)> {
-    let negative = bytes.first() == Some(&b'-');
-    let start = usize::from(negative);
+/// Scans the number that begins at `at`, which is moved to its end, or to the fault.
+#[inline]
+pub(super) fn scan(bytes: &[u8], at: &mut usize) -> Result<Number, DecodeErrorKind> {
+    let begin = *at;
+    let negative = bytes.get(begin) == Some(&b'-');
+    let start = begin + usize::from(negative);
     let mut mantissa = 0;
     let mut i = run(bytes, start, &mut mantissa);
     let mut digits = i - start;
     if digits == 0 || (digits > 1 && bytes.get(start) == Some(&b'0')) {
-        return Err((DecodeErrorKind::InvalidJson, start));
+        *at = start;
+        return Err(DecodeErrorKind::InvalidJson);
     }
-    let mut integer = true;
     let mut fraction = 0;
-    if bytes.get(i) == Some(&b'.') {
-        integer = false;
-        let first = i + 1;
-        i = run(bytes, first, &mut mantissa);
-        fraction = i - first;
-        digits += fraction;
-        if fraction == 0 {
-            return Err((DecodeErrorKind::InvalidJson, i));
+    let integer = !matches!(bytes.get(i), Some(b'.' | b'e' | b'E'));
+    if !integer {
+        if bytes.get(i) == Some(&b'.') {
+            let first = i + 1;
+            i = run(bytes, first, &mut mantissa);
+            fraction = i - first;
+            digits += fraction;
+            if fraction == 0 {
+                *at = i;
+                return Err(DecodeErrorKind::InvalidJson);
+            }
+        }
+        if matches!(bytes.get(i), Some(b'e' | b'E')) {
+            i += 1 + usize::from(matches!(bytes.get(i + 1), Some(b'+' | b'-')));
+            let first = i;
+            i = run(bytes, first, &mut 0);
+            *at = i;
+            if i == first {
+                return Err(DecodeErrorKind::InvalidJson);
+            }
+            return parse(bytes, begin, at);
         }
     }
-    let mut exponent = false;
-    if matches!(bytes.get(i), Some(b'e' | b'E')) {
-        integer = false;
-        exponent = true;
-        i += 1;
-        if matches!(bytes.get(i), Some(b'+' | b'-')) {
-            i += 1;
-        }
-        let first = i;
-        i = run(bytes, first, &mut 0);
-        if i == first {
-            return Err((DecodeErrorKind::InvalidJson, i));
-        }
-    }
+    *at = i;
     // 19 digits fit into 64 bits, so the mantissa has not wrapped.
     let exact = digits <= 19 && mantissa <= EXACT;
-    if integer && !exact {
-        // 1.8e308 has 309 digits: only beyond that can an integer be infinite.
-        if digits > 308 && parse(&bytes[..i]).is_infinite() {
-            return Err((DecodeErrorKind::NumberOutOfRange, 0));
-        }
-        return Ok((i, Number::BigInt));
-    }
-    let value = if exact && !exponent && fraction < POWERS.len() {
+    if exact && fraction < POWERS.len() {
         // Exact: checked against 2^53 above.
         #[allow(clippy::cast_precision_loss)]
         let value = mantissa as f64 / POWERS[fraction];
-        if negative { -value } else { value }
-    } else {
-        parse(&bytes[..i])
-    };
-    if value.is_infinite() {
-        return Err((DecodeErrorKind::NumberOutOfRange, 0));
+        return Ok(Number::Double(if negative { -value } else { value }));
     }
-    Ok((i, Number::Double(value)))
+    // 1.8e308 has 309 digits: only beyond that can an integer be infinite.
+    if integer && (digits <= 308 || parse(bytes, begin, at).is_ok()) {
+        *at = i;
+        return Ok(Number::BigInt);
+    }
+    parse(bytes, begin, at)
+}
+
+/// The nearest double. What Rust parses includes all of JSON's grammar, rounds to nearest, and overflows to
+/// infinity.
+#[cold]
+fn parse(bytes: &[u8], begin: usize, end: &mut usize) -> Result<Number, DecodeErrorKind> {
+    let text = bytes
+        .get(begin..*end)
+        .and_then(|number| std::str::from_utf8(number).ok());
+    match text.and_then(|text| text.parse().ok()) {
+        Some(value) if f64::is_finite(value) => Ok(Number::Double(value)),
+        _ => {
+            *end = begin;
+            Err(DecodeErrorKind::NumberOutOfRange)
+        }
+    }
 }
 
 /// Where the digits that begin at `i` end. They are added to the mantissa, which wraps.
@@ -95,15 +105,16 @@ fn run(bytes: &[u8], mut i: usize, mantissa: &mut u64) -> usize {
     i
 }
 
-/// What Rust parses includes all of JSON's grammar, rounds to nearest, and overflows to infinity.
-fn parse(number: &[u8]) -> f64 {
-    let text = std::str::from_utf8(number).ok();
-    text.and_then(|text| text.parse().ok()).unwrap_or(f64::INFINITY)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn scan(text: &str) -> Result<(usize, Number), (DecodeErrorKind, usize)> {
+        let mut at = 0;
+        super::scan(text.as_bytes(), &mut at)
+            .map(|number| (at, number))
+            .map_err(|kind| (kind, at))
+    }
 
     #[test]
     fn doubles_are_the_nearest_ones() {
@@ -120,7 +131,7 @@ mod tests {
             "1e-400",
         ] {
             let expected: f64 = text.parse().unwrap();
-            let (len, number) = scan(text.as_bytes()).unwrap();
+            let (len, number) = scan(text).unwrap();
             assert_eq!(len, text.len());
             match number {
                 Number::Double(value) => assert_eq!(value.to_bits(), expected.to_bits(), "{text}"),
@@ -137,7 +148,7 @@ mod tests {
             "18446744073709551617",
             &"9".repeat(308),
         ] {
-            assert_eq!(scan(text.as_bytes()), Ok((text.len(), Number::BigInt)), "{text}");
+            assert_eq!(scan(text), Ok((text.len(), Number::BigInt)), "{text}");
         }
     }
 
@@ -149,11 +160,7 @@ mod tests {
             &"9".repeat(310),
             &format!("{}.5", "9".repeat(310)),
         ] {
-            assert_eq!(
-                scan(text.as_bytes()),
-                Err((DecodeErrorKind::NumberOutOfRange, 0)),
-                "{text}"
-            );
+            assert_eq!(scan(text), Err((DecodeErrorKind::NumberOutOfRange, 0)), "{text}");
         }
     }
 
@@ -161,7 +168,7 @@ mod tests {
     fn the_grammar_is_kept() {
         for text in ["-", "01", "1.", ".5", "1e", "1e+", "-a", "+1", "-01"] {
             assert!(
-                matches!(scan(text.as_bytes()), Err((DecodeErrorKind::InvalidJson, _))),
+                matches!(scan(text), Err((DecodeErrorKind::InvalidJson, _))),
                 "{text}"
             );
         }

@@ -100,12 +100,8 @@ impl<'a> Scanner<'a> {
             b'n' => self.literal("null", slot, Field::Null, row)?,
             b'-' | b'0'..=b'9' => {
                 let start = self.pos;
-                let (len, number) =
-                    number::scan(&self.text.as_bytes()[start..]).map_err(|(kind, at)| DecodeError {
-                        kind,
-                        offset: start + at,
-                    })?;
-                self.pos += len;
+                let number = number::scan(self.text.as_bytes(), &mut self.pos);
+                let number = number.or_else(|kind| self.fail(kind))?;
                 if let Some(slot) = slot {
                     row.set(
                         slot,
@@ -122,6 +118,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans a string whose opening quote is here.
+    #[inline]
     pub(super) fn string(&mut self) -> Result<Span> {
         let span = text::scan(self.text.as_bytes(), self.pos + 1)
             .map_err(|(kind, offset)| DecodeError { kind, offset })?;

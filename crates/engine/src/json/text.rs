@@ -53,9 +53,10 @@ fn scan_escaped(bytes: &[u8], start: usize, end: usize) -> Result<Span, (DecodeE
     }
 }
 
-/// The first position from `i` on that holds a quote, a backslash or a control character, eight bytes a step.
+/// The first position from `i` on that holds a quote, a backslash or a control character, eight bytes a step. The
+/// length if there is none: what comes before can stand in a JSON string as it is.
 #[inline]
-fn special(bytes: &[u8], mut i: usize) -> usize {
+pub(crate) fn special(bytes: &[u8], mut i: usize) -> usize {
     while let Some(chunk) = bytes.get(i..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
         // A byte that is zero borrows into its high bit; a borrow can only mislead above the first such byte. None

@@ -46,6 +46,9 @@ impl Number<'_> {
         match self {
             Number::Int(n) => Some(i128::from(n)),
             Number::Uint(n) => Some(i128::from(n)),
+            // Much cheaper than by way of `i128`, and nearly every number.
+            #[allow(clippy::cast_possible_truncation, clippy::float_cmp)]
+            Number::Double(d) if d.abs() < TWO_63 => (d.trunc() == d).then_some(i128::from(d as i64)),
             #[allow(clippy::cast_possible_truncation, clippy::float_cmp)]
             Number::Double(d) => (d.trunc() == d && (-TWO_127..TWO_127).contains(&d)).then_some(d as i128),
             Number::Big(digits) => digits.parse().ok(),
