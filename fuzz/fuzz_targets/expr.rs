@@ -54,9 +54,11 @@ fn evaluate(expr: &Expr, messages: &[&str; 2]) {
         .with_window(Time(0), Time(20_000_000));
     let mut streamed = Vec::new();
     let streamed = program.write_json(&cx, &mut streamed).map(|()| streamed);
+    let test = program.test(&cx);
     let mut built = Vec::new();
     let built = match program.eval(&cx) {
         Ok(value) => {
+            assert_eq!(test.ok(), value.truthy());
             assert_eq!(value.cel_eq(&value.clone()), value.cel_eq(&value));
             value.write_json(&mut built).map(|()| built).map_err(Into::into)
         }

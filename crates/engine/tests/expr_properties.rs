@@ -25,7 +25,8 @@ fn json_value() -> impl Strategy<Value = Json> {
         prop_oneof![
             Just(9_007_199_254_740_992_i64),
             Just(9_007_199_254_740_993),
-            Just(-9_007_199_254_740_993)
+            Just(-9_007_199_254_740_993),
+            Just(i64::MIN)
         ]
         .prop_map(Json::from),
         "[a-c\u{e4}\"\\\\\n]{0,3}".prop_map(Json::from),
@@ -129,6 +130,25 @@ proptest! {
             Outcome::Value(Json::Bool(false)) => prop_assert!(any_false),
             Outcome::Value(_) => prop_assert!(single),
             _ => prop_assert!(any_error && !any_false),
+        }
+    }
+
+    #[test]
+    fn a_field_against_a_constant_is_as_in_a_list(
+        op in prop::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]),
+        constant in prop::sample::select(vec!["1", "-2", "0.5", "1u", "9007199254740993", "-9223372036854775808", "\"a\"", "\"\"", "true", "null"]),
+        message in message(),
+    ) {
+        let data = json!({"l": message});
+        for (plain, general) in [
+            (format!("l.a {op} {constant}"), format!("[l.a][0] {op} {constant}")),
+            (format!("{constant} {op} l.a"), format!("{constant} {op} [l.a][0]")),
+        ] {
+            // The same, whether the compiler knows what it is about or not; `eval` compares `test` with it.
+            match (eval(&plain, &data), eval(&general, &data)) {
+                (Outcome::Refused(..), _) => {}
+                (plain, general) => prop_assert_eq!(plain, general),
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::{Map, Text, Value};
 pub(crate) const MAX_DEPTH: u32 = 128;
 
 /// The largest integer up to which every integer is a double.
-const EXACT: i64 = 1 << 53;
+const EXACT: u64 = 1 << 53;
 
 /// What parsing may cost, in values made.
 pub(crate) struct ParseLimit {
@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
         }
         match text.parse::<i64>() {
             #[allow(clippy::cast_precision_loss)] // within 2^53 there is none
-            Ok(n) if n.abs() <= EXACT => Ok(Value::Double(if text == "-0" { -0.0 } else { n as f64 })),
+            Ok(n) if n.unsigned_abs() <= EXACT => Ok(Value::Double(if text == "-0" { -0.0 } else { n as f64 })),
             _ => Ok(Value::BigInt(text)),
         }
     }

@@ -78,6 +78,13 @@ fn with_rows(expr: &Expr, data: &Json, whole: bool) -> Outcome {
         }
         Err(error) => failed(&error),
     };
+    let test = program.test(&cx).map_err(|error| error.reason());
+    match &outcome {
+        Outcome::Value(Json::Bool(b)) => assert_eq!(test, Ok(*b), "{}", expr.source()),
+        Outcome::Failed("NotJson", _) => assert!(test.is_err()),
+        Outcome::Failed(reason, _) => assert_eq!(test, Err(*reason), "{}", expr.source()),
+        _ => assert_eq!(test, Err("NoSuchOverload"), "{}", expr.source()),
+    }
     let mut out = Vec::new();
     let streamed = match program.write_json(&cx, &mut out) {
         Ok(()) => Outcome::Value(serde_json::from_slice(&out).unwrap()),
@@ -121,7 +128,7 @@ pub(crate) fn field(text: &str) -> Field<'_> {
             serde_json::from_str::<String>(text).unwrap().into_boxed_str(),
         )),
         _ => match text.parse::<i64>() {
-            Ok(n) if n.abs() > 1 << 53 => Field::BigInt(text),
+            Ok(n) if n.unsigned_abs() > 1 << 53 => Field::BigInt(text),
             Err(_) if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') => Field::BigInt(text),
             _ => Field::Number(text.parse().unwrap()),
         },
