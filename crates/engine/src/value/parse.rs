@@ -206,7 +206,9 @@ impl<'a> Reader<'a> {
         }
         match text.parse::<i64>() {
             #[allow(clippy::cast_precision_loss)] // within 2^53 there is none
-            Ok(n) if n.unsigned_abs() <= EXACT => Ok(Value::Double(if text == "-0" { -0.0 } else { n as f64 })),
+            Ok(n) if n.unsigned_abs() <= EXACT => {
+                Ok(Value::Double(if text == "-0" { -0.0 } else { n as f64 }))
+            }
             _ => Ok(Value::BigInt(text)),
         }
     }
