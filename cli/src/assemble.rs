@@ -194,6 +194,21 @@ impl Assembly {
         }
     }
 
+    /// Whether any component subscribes to a topic.
+    pub(crate) fn is_read(&self, topic: &TopicName) -> bool {
+        self.plans.iter().any(|plan| {
+            plan.component.namespace == topic.namespace
+                && plan.inputs.iter().any(|input| {
+                    input.source.cluster_stream == topic.cluster_stream
+                        && (input.source.topic == topic.topic
+                            || self.is_wildcard(&TopicName {
+                                topic: input.source.topic.clone(),
+                                ..topic.clone()
+                            }))
+                })
+        })
+    }
+
     /// Whether a topic is a filter that nothing can be published to.
     pub(crate) fn is_wildcard(&self, topic: &TopicName) -> bool {
         topic.topic.contains(['+', '#'])

@@ -52,17 +52,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn fail(finding: &Finding) -> ExitCode {
-    eprint!("{}", finding.render(Style::of(&io::stderr())));
+    say_text!("{}", finding.render(Style::of(&io::stderr())));
     exit::PROBLEMS
 }
 
 /// The JSON of the expression's value, or what is wrong.
 fn evaluate(source: &str, data: &[u8]) -> Result<Vec<u8>, Box<Finding>> {
     // Checked as strictly as a message, and first: what this accepts the next line reads too.
-    let all = Layout::default();
-    Decoder::new(MAX_DATA)
-        .decode(data, &all, 0, &mut RowBuilder::default())
-        .map_err(|e| Finding::error(e.reason(), format!("--data: {e}")))?;
+    // Inside another object it is never taken for a CloudEvent, whose `data` alone expressions would see.
+    let wrapped = [br#"{"d":"#, data, b"}"].concat();
+    let check = |data: &[u8]| {
+        Decoder::new(MAX_DATA)
+            .decode(data, &Layout::default(), 0, &mut RowBuilder::default())
+            .map(drop)
+    };
+    if check(&wrapped).is_err() {
+        // Told by its place in the text as it was given.
+        check(data).map_err(|e| Finding::error(e.reason(), format!("--data: {e}")))?;
+    }
     let keys: BTreeMap<String, &RawValue> = serde_json::from_slice(data).map_err(|_| {
         Finding::error(
             "NotAnObject",
@@ -88,11 +95,14 @@ fn evaluate(source: &str, data: &[u8]) -> Result<Vec<u8>, Box<Finding>> {
             ..finding
         }
     })?;
-    let paths: Vec<[Box<str>; 1]> = names.values().map(|key| [key.as_str().into()]).collect();
-    let layout = Layout::new(paths.iter().map(<[Box<str>; 1]>::as_slice));
+    let paths: Vec<[Box<str>; 2]> = names
+        .values()
+        .map(|key| ["d".into(), key.as_str().into()])
+        .collect();
+    let layout = Layout::new(paths.iter().map(<[Box<str>; 2]>::as_slice));
     let mut row = RowBuilder::default();
     Decoder::new(MAX_DATA)
-        .decode(data, &layout, 0, &mut row)
+        .decode(&wrapped, &layout, 0, &mut row)
         .map_err(|e| Finding::error(e.reason(), format!("--data: {e}")))?;
     let row = row.row();
     let fields: Vec<[Field<'_>; 1]> = paths

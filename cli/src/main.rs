@@ -3,6 +3,9 @@
 //! A command goes through these modules in this order: `args`, then `load` and `assemble` for those that take
 //! manifests, then its own module, `local` where messages move, `report` for what is said.
 
+#[macro_use]
+mod say;
+
 mod args;
 mod assemble;
 mod check;
@@ -20,6 +23,7 @@ mod style;
 mod test;
 mod workload;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -27,7 +31,14 @@ use clap::{CommandFactory, FromArgMatches};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    command().unwrap_or_else(|e| {
+        say!("error: {e:#}");
+        exit::PROBLEMS
+    })
+}
+
+fn command() -> anyhow::Result<ExitCode> {
     let mut command = args::Cli::command();
     if args::is_plugin(std::env::args_os().next().as_deref()) {
         command = command.name("kubectl-streaming").bin_name("kubectl streaming");
@@ -42,8 +53,13 @@ fn main() -> anyhow::Result<ExitCode> {
         args::Command::Log => log::log(),
         args::Command::Completions { shell } => {
             let name = command.get_name().to_owned();
-            clap_complete::generate(*shell, &mut command, name, &mut std::io::stdout());
-            Ok(exit::OK)
+            // Into memory first: it panics where it can't write.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut command, name, &mut script);
+            match std::io::stdout().write_all(&script) {
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+                _ => Ok(exit::OK),
+            }
         }
     }
 }

@@ -22,13 +22,13 @@ pub(crate) fn check(args: &args::Check) -> anyhow::Result<ExitCode> {
         Output::Text => {
             let style = Style::of(&std::io::stderr());
             for finding in &assembly.findings {
-                eprint!("{}", finding.render(style));
+                say_text!("{}", finding.render(style));
             }
             for line in &assembly.workloads.left_out {
-                eprintln!("{} {}", style.dim("note:"), report::printable(line));
+                say!("{} {}", style.dim("note:"), report::printable(line));
             }
             if let Some(tally) = report::tally(&assembly.findings) {
-                eprintln!("{tally}");
+                say!("{tally}");
             }
             graph::graph(&assembly, Style::of(&std::io::stdout()))
         }

@@ -33,7 +33,7 @@ pub(crate) fn generate(args: &args::Generate) -> anyhow::Result<ExitCode> {
                 }
                 e => Finding::error("InvalidGenerator", e.to_string()),
             };
-            eprint!("{}", finding.render(Style::of(&io::stderr())));
+            say_text!("{}", finding.render(Style::of(&io::stderr())));
             return Ok(exit::PROBLEMS);
         }
     };

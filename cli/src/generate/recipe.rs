@@ -50,6 +50,12 @@ impl Recipe {
             return fixed(&constant.bind(&[]).eval(&Context::new(&rows))?).map(Recipe::Fixed);
         }
         let scope = Scope::new(&["id", "timestamp"]).unwrap_or_default();
+        // What is wrong with the text itself is told of the text itself; only the type of `id` needs the wrapper.
+        if let Err(plain) = compile(source, &scope)
+            && plain.reason != "NoSuchOverload"
+        {
+            return Err(RecipeError::Expression(plain));
+        }
         let wrapped = format!("{BEFORE}{source}{AFTER}");
         let expr = compile(&wrapped, &scope).map_err(|d| {
             // Where both are wrong in the same way, the text as it was written says it without detours.

@@ -83,10 +83,13 @@ impl<'a> Reader<'a> {
             }
             if child.is_dir() {
                 self.folder(&child, &[]);
-            } else if matches!(
-                child.extension().and_then(|e| e.to_str()),
-                Some("yaml" | "yml" | "json")
-            ) {
+            } else if child.is_file()
+                && matches!(
+                    child.extension().and_then(|e| e.to_str()),
+                    Some("yaml" | "yml" | "json")
+                )
+            {
+                // A pipe or device among the manifests could be waited for without end: only files are read.
                 self.file(&child, Named::ByWalk);
             }
         }

@@ -263,15 +263,16 @@ impl Runner {
         }
         self.printer.flush();
         self.printer.clear_status();
-        eprint!("{}", summary::summary(&self.pipeline));
+        say_text!("{}", summary::summary(&self.pipeline));
         if self.printer.is_broken() {
             return self.printer.broken();
         }
+        self.failed |= self.printer.lost_rows();
         if self.pipeline.is_halted() {
-            eprintln!("ended with messages on their way: there was no end to them");
+            say!("ended with messages on their way: there was no end to them");
             self.failed = true;
         } else if !self.pipeline.is_idle() {
-            eprintln!("some messages were not accepted by anyone before the end");
+            say!("some messages were not accepted by anyone before the end");
             self.failed = true;
         }
         Ok(if self.failed { exit::PROBLEMS } else { exit::OK })

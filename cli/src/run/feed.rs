@@ -37,6 +37,12 @@ pub(super) fn resolve(args: &[String], assembly: &Assembly) -> Result<Vec<Input>
                 topic.topic
             ));
         }
+        if !assembly.is_read(&topic) {
+            return Err(format!(
+                "--input {arg}: no component reads the topic `{}` of `{}`",
+                topic.topic, topic.cluster_stream
+            ));
+        }
         if file == "-" && inputs.iter().any(|i| i.file == "-") {
             return Err("only one --input can be standard input".to_owned());
         }

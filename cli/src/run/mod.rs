@@ -25,10 +25,10 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
     let assembly = assemble(load(&args.paths));
     let style = Style::of(&std::io::stderr());
     for finding in &assembly.findings {
-        eprint!("{}", finding.render(style));
+        say_text!("{}", finding.render(style));
     }
     if report::any_error(&assembly.findings) {
-        eprintln!(
+        say!(
             "{}: {}",
             style.error("streamctl"),
             report::tally(&assembly.findings).unwrap_or_default()
@@ -38,15 +38,15 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
     let inputs = match feed::resolve(&args.input, &assembly) {
         Ok(inputs) => inputs,
         Err(message) => {
-            eprintln!("{}: {message}", style.error("error"));
+            say!("{}: {message}", style.error("error"));
             return Ok(exit::usage());
         }
     };
     for line in &assembly.workloads.left_out {
-        eprintln!("{} {line}", style.dim("note:"));
+        say!("{} {line}", style.dim("note:"));
     }
     if assembly.workloads.generators.is_empty() && inputs.is_empty() {
-        eprintln!(
+        say!(
             "{} nothing sends messages: there is no generator and no --input",
             style.dim("note:")
         );

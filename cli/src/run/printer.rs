@@ -89,7 +89,7 @@ impl Printer {
     /// A line on standard error.
     pub(super) fn say(&mut self, text: &str) {
         self.clear_status();
-        eprintln!("{}", printable(text));
+        say!("{}", printable(text));
     }
 
     /// The status line: replaces itself on a terminal, is one more line elsewhere.
@@ -101,18 +101,23 @@ impl Printer {
                 .chars()
                 .take(usize::from(columns).saturating_sub(1))
                 .collect();
-            eprint!("\r\x1b[K{text}");
+            say_text!("\r\x1b[K{text}");
             self.status_shown = true;
         } else {
-            eprintln!("{text}");
+            say!("{text}");
         }
     }
 
     /// Takes the status line away before something else is printed.
     pub(super) fn clear_status(&mut self) {
         if std::mem::take(&mut self.status_shown) {
-            eprint!("\r\x1b[K");
+            say_text!("\r\x1b[K");
         }
+    }
+
+    /// Whether a window gave fewer rows than it should have.
+    pub(super) fn lost_rows(&self) -> bool {
+        !self.unclosed.is_empty()
     }
 
     /// Hands everything to whoever reads standard output.
@@ -185,7 +190,8 @@ impl Observer for Printer {
             && self.unclosed.insert(format!("{component} {}", cut.reason()))
         {
             self.say(&format!(
-                "{component}: a window was cut short: {} (said once)",
+                "{component}: a window was cut short ({}): rows of it are missing; an equality between inputs in `where`, \
+                 a narrower condition or a shorter window makes it smaller (said once)",
                 cut.reason()
             ));
         }

@@ -17,7 +17,7 @@ pub(super) fn watch(wake: Sender<Wake>, stop: Arc<AtomicBool>) -> std::io::Resul
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut all = signals.forever();
         if all.next().is_some() {
-            eprintln!("\ndraining; once more to end at once");
+            say!("\ndraining; once more to end at once");
             stop.store(true, Ordering::Relaxed);
             let gone = wake.send(Wake::Stop).is_err();
             if gone || all.next().is_some() {

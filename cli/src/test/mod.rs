@@ -28,7 +28,7 @@ pub(crate) fn test(args: &args::Test) -> anyhow::Result<ExitCode> {
     let folders = match case::discover(&args.paths) {
         Ok(folders) => folders,
         Err(message) => {
-            eprintln!("{}: {message}", err.error("error"));
+            say!("{}: {message}", err.error("error"));
             return Ok(exit::usage());
         }
     };
@@ -38,11 +38,11 @@ pub(crate) fn test(args: &args::Test) -> anyhow::Result<ExitCode> {
         let case = Case::read(folder, args.update);
         // Warnings are for `check`.
         for finding in case.findings.iter().filter(|f| f.severity == Severity::Error) {
-            eprint!("{}", finding.render(err));
+            say_text!("{}", finding.render(err));
         }
         let name = report::printable(&folder.display().to_string());
         let verdict = if report::any_error(&case.findings) {
-            println!(
+            tell!(
                 "{} {name}: {}",
                 out.error("FAIL"),
                 report::tally(&case.findings).unwrap_or_default()
@@ -54,7 +54,7 @@ pub(crate) fn test(args: &args::Test) -> anyhow::Result<ExitCode> {
         failed += usize::from(!verdict);
     }
     if folders.len() > 1 {
-        println!("{} of {} passed", folders.len() - failed, folders.len());
+        tell!("{} of {} passed", folders.len() - failed, folders.len());
     }
     Ok(if failed == 0 { exit::OK } else { exit::PROBLEMS })
 }
@@ -65,12 +65,12 @@ fn one(case: &Case, name: &str, args: &args::Test, seed: u64, style: Style) -> a
     let recording = simulate::simulate(case, &mut Cuts::none())?;
     if args.update {
         let written = compare::update(case, &recording)?;
-        println!("{} {name}: wrote {written} files", style.good("ok"));
+        tell!("{} {name}: wrote {written} files", style.good("ok"));
         return Ok(true);
     }
     let mut good = true;
     match compare::with_expected(case, &recording, style) {
-        None => println!(
+        None => tell!(
             "{} {name}: {} messages, {} deliveries, {} s in {} ms",
             style.good("ok"),
             case.messages(),
@@ -79,7 +79,7 @@ fn one(case: &Case, name: &str, args: &args::Test, seed: u64, style: Style) -> a
             started.elapsed().as_millis()
         ),
         Some(text) => {
-            println!("{} {name}\n{text}", style.error("FAIL"));
+            tell!("{} {name}\n{text}", style.error("FAIL"));
             good = false;
         }
     }
@@ -103,11 +103,11 @@ fn cut_and_resume(
     let how = format!("{} crashes (--cut {points} --seed {seed})", cuts.made());
     match compare::two_runs(whole, &resumed, Strictness::Data, style) {
         None => {
-            println!("{} {name}: same rows after {how}", style.good("ok"));
+            tell!("{} {name}: same rows after {how}", style.good("ok"));
             Ok(true)
         }
         Some(text) => {
-            println!("{} {name}: other rows after {how}\n{text}", style.error("FAIL"));
+            tell!("{} {name}: other rows after {how}\n{text}", style.error("FAIL"));
             Ok(false)
         }
     }

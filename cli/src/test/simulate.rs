@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use streaming_engine::counters::{self, WindowReport};
 use streaming_engine::event::Data;
 use streaming_engine::time::Time;
 
@@ -46,6 +47,11 @@ impl Recording {
 )]
 pub(crate) struct Restless(String);
 
+/// A window that is too large to be joined.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: {1}: a window was cut short ({2}), so that rows of it are missing")]
+pub(crate) struct CutShort(String, String, &'static str);
+
 /// Runs a test's input through its pipeline.
 pub(crate) fn simulate(case: &Case, cuts: &mut Cuts) -> anyhow::Result<Recording> {
     let mut pipeline = Pipeline::new(&case.assembly.plans, Time(0))?;
@@ -60,6 +66,7 @@ pub(crate) fn simulate(case: &Case, cuts: &mut Cuts) -> anyhow::Result<Recording
     let mut recorder = Recorder {
         recording: Recording::default(),
         cuts,
+        cut_short: None,
     };
     for (at, number, record) in arrivals {
         recorder.recording.turns.push(0);
@@ -87,15 +94,25 @@ pub(crate) fn simulate(case: &Case, cuts: &mut Cuts) -> anyhow::Result<Recording
     if pipeline.is_halted() || pipeline.next_timeout().is_some() {
         return Err(Restless(case.folder.display().to_string()).into());
     }
+    if let Some((component, cut)) = recorder.cut_short {
+        return Err(CutShort(case.folder.display().to_string(), component, cut.reason()).into());
+    }
     Ok(recorder.recording)
 }
 
 struct Recorder<'a> {
     recording: Recording,
     cuts: &'a mut Cuts,
+    cut_short: Option<(String, counters::CutShort)>,
 }
 
 impl Observer for Recorder<'_> {
+    fn window(&mut self, component: &str, report: &WindowReport) {
+        if let Some(cut) = report.cut_short {
+            self.cut_short.get_or_insert((component.to_owned(), cut));
+        }
+    }
+
     fn delivery(&mut self, delivery: Delivery<'_>) {
         let data = match &delivery.event.data {
             Data::Bytes(bytes) => Content::Bytes(bytes.clone()),
