@@ -159,8 +159,9 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
 }
 
 fn docs() -> Result<()> {
-    let mut doc = shell::command("cargo doc --workspace --no-deps --locked --quiet");
-    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    let mut doc = shell::command("cargo doc --workspace --no-deps --document-private-items --locked --quiet");
+    // With private items documented too, a link to one leads somewhere.
+    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))
 }
 
 /// The README's main job and the golden tests, by the binary that people will use.
