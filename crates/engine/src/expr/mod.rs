@@ -1,10 +1,9 @@
 //! Expressions: what `where`, `select` and their like are compiled to when a component starts, and what runs for
 //! every message after it was decoded.
 //!
-//! Text goes through [`lexer`], [`parser`] (or [`evalexpr`](mod@evalexpr), the
-//! second front end) and [`compile`](mod@compile),
-//! which resolves names, checks types as far as they are certain and folds constants; [`Program`] is the result
-//! bound to the slots of decoded messages, and [`machine`] evaluates it.
+//! Text goes through `lexer` and `parser` (or `evalexpr`, the second front end) into a tree, and through `compile`,
+//! which resolves names, checks types as far as they are certain and folds constants, into operations; [`Program`] is
+//! the result bound to the slots of decoded messages, and `machine` evaluates it.
 
 mod ast;
 mod code;
