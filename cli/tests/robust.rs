@@ -1,5 +1,5 @@
 //! What must not end badly: closed outputs, windows too large to join, mistyped topics, odd files.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::format_collect)]
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use common::{channel, folder, path, run, run_with, streamctl};
 
-/// Rows of a cross join in a window of 100 MB are more than the component may hold.
+/// A cross join whose rows are more than the Joiner may hold.
 const CROSS: &str = r#"
 apiVersion: streaming.vivien.io/v1alpha1
 kind: ClusterStream
