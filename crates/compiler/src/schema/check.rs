@@ -70,13 +70,18 @@ impl Walk<'_> {
             return;
         };
         if !words::is_a(value, wanted) {
-            let message = format!("must be {}, not {}", words::article(wanted), words::what(value));
-            return self.add(
-                path,
-                reason::WRONG_TYPE,
-                message,
-                words::retype(value, wanted, schema, path),
-            );
+            // A property's value may be a password, and messages end up in logs and conditions.
+            let (found, help) = if path.starts_with("spec.properties.") {
+                let quote = value.is_number() || value.is_boolean();
+                (
+                    words::kind(value).to_owned(),
+                    quote.then(|| "put it in quotes".to_owned()),
+                )
+            } else {
+                (words::what(value), words::retype(value, wanted, schema, path))
+            };
+            let message = format!("must be {}, not {found}", words::article(wanted));
+            return self.add(path, reason::WRONG_TYPE, message, help);
         }
         match value {
             Value::Object(fields) => self.object(schema, fields, path),

@@ -28,6 +28,18 @@ pub(super) fn article(wanted: &str) -> &'static str {
     }
 }
 
+/// What sort of value it is, without the value itself.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// What was found, with the value where it is short.
 pub(super) fn what(value: &Value) -> String {
     match value {
