@@ -1,0 +1,1 @@
+//! The operator: watch, dereference, validate, build, apply, status.

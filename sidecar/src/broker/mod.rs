@@ -1,0 +1,139 @@
+//! Where messages come from and go to: what every broker's connection can do, whatever its protocol.
+//!
+//! A connection gives out the two halves of a subscription, a [`Source`] that reads and an [`Acker`] that acks, and
+//! a [`Sink`] that publishes. Reading and acking are apart so that a window can be held unacked while reading goes
+//! on. Nothing in here knows what is done with a message.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use streaming_engine::time::Time;
+
+/// A message as a source got it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Names the message to its subscription's [`Acker`]; unique while it is not acked.
+    pub token: u64,
+    /// Stable identity on the broker (a Redis entry's id), over redelivery too; empty where the broker has none.
+    pub position: Box<str>,
+    /// When the broker got it, or the source where the broker doesn't say.
+    pub received: Time,
+    /// Deliveries before this one, as far as the broker knows.
+    pub attempts: u32,
+    /// The topic that it was published to.
+    pub topic: Arc<str>,
+    /// Its key, where the protocol has one.
+    pub key: Option<Box<str>>,
+    /// What was published.
+    pub payload: Bytes,
+}
+
+/// What a source has to say.
+#[derive(Debug)]
+pub enum Received {
+    /// One or more messages, in the broker's order.
+    Messages(Vec<Message>),
+    /// All that this consumer had been delivered before, and had not acked, has been given again. Said once in a
+    /// source's life.
+    Recovered,
+}
+
+/// Who reads, and as whom.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// The topic.
+    pub topic: String,
+    /// The consumer group: the component's name.
+    pub group: String,
+    /// This consumer's name within the group, the same after a restart.
+    pub consumer: String,
+    /// Settings of this subscription beside the connection's.
+    pub properties: std::collections::BTreeMap<String, String>,
+    /// About how many messages may be held unacked at once; `None` where a window decides that, and the memory
+    /// budget bounds it.
+    pub in_flight: Option<u32>,
+}
+
+/// The reading half of a subscription.
+#[async_trait]
+pub trait Source: Send {
+    /// Waits for what comes next. Not calling it is how a subscription is paused: a source holds no more than a
+    /// bounded number of messages by itself. May be cancelled at any await without losing a message.
+    ///
+    /// # Errors
+    /// The connection is gone for good: what was not acked will be redelivered to a new source, and this one's
+    /// tokens mean nothing any more. Faults that a source can mend without that are not errors.
+    async fn receive(&mut self) -> Result<Received, BrokerError>;
+}
+
+/// The acking half of a subscription.
+#[async_trait]
+pub trait Acker: Send {
+    /// Acks messages, in any order; many in one go is cheaper.
+    ///
+    /// # Errors
+    /// As for [`Source::receive`]: they may be redelivered.
+    async fn ack(&mut self, tokens: &[u64]) -> Result<(), BrokerError>;
+}
+
+/// Something to publish.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The event's id; brokers that can carry it do.
+    pub id: Arc<str>,
+    /// MIME type of the payload.
+    pub content_type: &'static str,
+    /// What to publish.
+    pub payload: Bytes,
+}
+
+/// The publishing side of a connection.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Publishes in order, and says for each whether the broker has taken responsibility for it. Reconnects by
+    /// itself.
+    async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), BrokerError>>;
+}
+
+/// A connection to a broker.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Subscribes, creating the topic's group or queue where there is none.
+    ///
+    /// # Errors
+    /// What the broker refused, or that it can't be reached.
+    async fn subscribe(&self, subscription: Subscription) -> Result<(Box<dyn Source>, Box<dyn Acker>), BrokerError>;
+
+    /// A publisher. Before its first message to a topic it makes sure that the queues of these groups exist, so
+    /// that what it publishes waits for a consumer that is not up yet.
+    ///
+    /// # Errors
+    /// As for [`Broker::subscribe`].
+    async fn sink(&self, consumers: &[Consumer]) -> Result<Arc<dyn Sink>, BrokerError>;
+}
+
+/// A group that reads a topic, whether or not it is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// The topic.
+    pub topic: String,
+    /// The group.
+    pub group: String,
+}
+
+/// Why a broker didn't do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[error("{broker}: {what}")]
+pub struct BrokerError {
+    /// The `ClusterStream`'s name, and where it is, without credentials.
+    pub broker: Arc<str>,
+    /// A `CamelCase` reason, stable: a metric's label and a condition's reason.
+    pub reason: &'static str,
+    /// What went wrong, and what to do about it.
+    pub what: String,
+    /// Whether trying again may help.
+    pub transient: bool,
+}
