@@ -3,7 +3,7 @@
 //! [`compile`] reads as the steps that it takes, one module each: [`document`] tells our resources from foreign ones,
 //! [`schema`] refuses what an API server would refuse, [`catalog`] finds resources by name, [`streams`] resolves topics
 //! and dead letters, [`component`] resolves [`inputs`] and [`targets`], compiles each [`expression`] and builds the plans,
-//! [`recipients`] looks at who receives a Stream, [`cycle`] at what goes round, and [`guarantee`] says what each edge
+//! [`recipients`] looks at who receives a Stream, [`consumers`] at whose queues must be there, [`cycle`] at what goes round, and [`guarantee`] says what each edge
 //! promises. All problems of all resources are reported, not only the first.
 //!
 //! Pure: no clock, no file, no network. Equal documents give equal results.
@@ -13,6 +13,7 @@
 
 mod catalog;
 mod component;
+mod consumers;
 mod cycle;
 mod document;
 mod expression;
@@ -33,6 +34,7 @@ use streaming_plan::{ClusterStream, Edge, Plan, Topic};
 
 use catalog::Catalog;
 use component::World;
+use consumers::Consumers;
 use document::{Resource, Spec};
 use problem::Report;
 use streams::Streams;
@@ -98,13 +100,22 @@ pub fn compile(documents: &[Document]) -> Compilation {
         schema::validate(resource, &mut checker, &mut report);
     }
     let catalog = Catalog::new(&resources, &mut report);
-    let cluster_streams = connections(&resources, &catalog, &mut report);
+    let mut cluster_streams = connections(&resources, &catalog, &mut report);
     let streams = Streams::new(&resources, &catalog, &mut report);
     let mut plans = plans(&resources, &catalog, &streams, &mut report);
     recipients::check(&streams, &catalog, &plans, &mut report);
     let refused = cycle::check(&plans, &catalog, &mut report);
     let mut at = 0..;
     plans.retain(|_| at.next().is_some_and(|at: usize| !refused.contains(&at)));
+    let consumers = Consumers::new(&resources, &catalog, &streams, &plans);
+    for plan in &mut plans {
+        for (name, connection) in &mut plan.cluster_streams {
+            consumers.fill(&plan.component.namespace, name, connection);
+        }
+    }
+    for found in &mut cluster_streams {
+        consumers.fill(&found.namespace, &found.name, &mut found.connection);
+    }
 
     let edges = plans.iter().flat_map(guarantee::edges).collect();
     let streams = streams.iter().map(stream).collect();
@@ -134,6 +145,7 @@ fn connections(resources: &[Resource], catalog: &Catalog<'_>, report: &mut Repor
             connection: ClusterStream {
                 protocol: component::protocol(spec.protocol),
                 properties: spec.properties.0.clone(),
+                consumers: Vec::new(),
             },
         });
     }

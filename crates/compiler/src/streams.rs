@@ -52,6 +52,19 @@ impl<'r> Streams<'r> {
         self.0.values().flat_map(BTreeMap::values)
     }
 
+    /// The Streams that name a component as recipient.
+    pub(crate) fn received_by(
+        &self,
+        namespace: &str,
+        component: &str,
+    ) -> impl Iterator<Item = &Resolved<'r>> {
+        self.0
+            .get(namespace)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(move |stream| stream.spec.recipients.iter().any(|name| **name == *component))
+    }
+
     /// Failures of a Stream that is a dead letter are retried and never dead-lettered again.
     fn end_dead_letters(&mut self, resources: &[Resource], catalog: &Catalog<'r>, report: &mut Report) {
         let mut ends: Vec<(String, Topic, String)> = Vec::new();

@@ -35,8 +35,19 @@ pub struct Plan {
     pub outputs: Vec<Output>,
     /// `ClusterStream`s that the component's own container may publish to.
     pub publishes: Vec<String>,
+    /// The container that runs beside the component's sidecar; `None` where the component has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
     /// Upper bound, in bytes, of what the component holds in memory.
     pub memory_budget: u64,
+}
+
+/// The user's own container, in the same pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Container {
+    /// The port on which it takes messages by HTTP.
+    pub port: u16,
 }
 
 /// Identifies a component, across restarts and in row ids.
@@ -61,6 +72,20 @@ pub struct ClusterStream {
     pub protocol: Protocol,
     /// Settings by the names of Dapr's pub/sub components.
     pub properties: BTreeMap<String, String>,
+    /// Who reads which of its topics, sorted; only where the broker forgets what is published before there is a
+    /// queue. Whoever publishes declares these queues first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consumers: Vec<Consumer>,
+}
+
+/// A group that reads a topic, whether or not it runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Consumer {
+    /// The topic.
+    pub topic: String,
+    /// The component's name.
+    pub group: String,
 }
 
 /// Protocols that a `ClusterStream` can name.

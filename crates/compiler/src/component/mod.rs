@@ -137,6 +137,7 @@ fn plan(
         role,
         outputs,
         publishes,
+        container: None,
         memory_budget,
     }
 }
@@ -146,6 +147,7 @@ fn connection(resource: &Resource, name: &str, catalog: &Catalog<'_>) -> Option<
         Lookup::Found(spec) => Some(ClusterStream {
             protocol: protocol(spec.protocol),
             properties: spec.properties.0.clone(),
+            consumers: Vec::new(),
         }),
         Lookup::Broken | Lookup::Missing => None,
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use streaming_api::{ProcessorSpec, Route};
-use streaming_plan::{Output, Plan, Role};
+use streaming_plan::{Container, Output, Plan, Role};
 
 use super::World;
 use crate::catalog::Lookup;
@@ -20,15 +20,7 @@ pub(super) fn build(
 ) -> Option<Plan> {
     let inputs = world
         .streams
-        .iter()
-        .filter(|stream| stream.resource.namespace == resource.namespace)
-        .filter(|stream| {
-            stream
-                .spec
-                .recipients
-                .iter()
-                .any(|recipient| **recipient == *resource.name)
-        })
+        .received_by(&resource.namespace, &resource.name)
         .map(|stream| super::plan_input(stream.resource.name.clone(), stream, Some(route(stream, spec))))
         .collect();
     let mut outputs = targets::all(resource, "spec.to", &spec.to, world.catalog, report);
@@ -45,7 +37,7 @@ pub(super) fn build(
         .and_then(|most| u32::try_from(most).ok())
         .unwrap_or(1);
     let role = Role::Relay { concurrency };
-    Some(super::plan(
+    let mut plan = super::plan(
         resource,
         inputs,
         role,
@@ -53,7 +45,12 @@ pub(super) fn build(
         publishes,
         super::DEFAULT_BUDGET,
         world.catalog,
-    ))
+    );
+    // Of a port that the schema accepted; a Processor without problems has one.
+    plan.container = u16::try_from(spec.service_port)
+        .ok()
+        .map(|port| Container { port });
+    Some(plan)
 }
 
 /// Where a Stream's messages are posted: its own route, else the Processor's, else its topic (as Dapr subscriptions
