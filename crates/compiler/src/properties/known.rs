@@ -3,6 +3,8 @@
 
 use streaming_api::Protocol;
 
+use super::address::{self, Fault, Form};
+
 /// What a property's value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
@@ -14,18 +16,30 @@ pub(super) enum Value {
     Int(i64, i64),
     /// A Go duration, or a number in Dapr's older spellings.
     Duration,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Where the broker is.
+    Address(Form),
 }
 
 impl Value {
-    /// What would be expected, if a value is not that.
-    pub(super) fn refuses(self, value: &str) -> Option<String> {
+    /// What is wrong with a value, if anything. None of it is repeated: even where a number is wanted, a password may
+    /// have slipped into the wrong line.
+    pub(super) fn refuses(self, protocol: Protocol, value: &str) -> Option<Fault> {
         // An empty value leaves the property at its default.
         if value.is_empty() {
             return None;
         }
-        match self {
-            Value::Text => None,
-            Value::Bool => boolean(value).is_none().then(|| "true or false".to_owned()),
+        let (fits, expected) = match self {
+            Value::Text => return None,
+            Value::Address(form) => {
+                let example = match form {
+                    Form::Host => "rabbitmq:5672",
+                    _ => example(protocol),
+                };
+                return address::check(form, example, value).err();
+            }
+            Value::Bool => (boolean(value).is_some(), "true or false".to_owned()),
             Value::Int(least, most) => {
                 let fits = value
                     .parse::<i64>()
@@ -35,15 +49,20 @@ impl Value {
                 } else {
                     format!("from {least} to {most}")
                 };
-                (!fits).then(|| format!("an integer {range}"))
+                (fits, format!("an integer {range}"))
             }
             Value::Duration => {
                 let fits = value.parse::<i64>().is_ok()
                     || streaming_api::parse_micros(value.trim_start_matches('-')).is_ok()
                     || value.trim_start_matches('0').is_empty();
-                (!fits).then(|| "a duration, as 15s or 500ms".to_owned())
+                (fits, "a duration, as 15s or 500ms".to_owned())
             }
-        }
+            Value::Word(words) => (words.contains(&value), words.join(" or ")),
+        };
+        (!fits).then(|| Fault {
+            message: format!("must be {expected}"),
+            help: None,
+        })
     }
 }
 
@@ -56,12 +75,16 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
     }
 }
 
+const AMQP: &[&str] = &["amqp", "amqps"];
+
+const AMQP_URL: Value = Value::Address(Form::Url(AMQP));
+
 const COUNT: Value = Value::Int(0, i64::MAX);
 
 const COMMON: &[(&str, Value)] = &[("consumerID", Value::Text)];
 
 const REDIS: &[(&str, Value)] = &[
-    ("redisHost", Value::Text),
+    ("redisHost", Value::Address(Form::Hosts)),
     ("redisPassword", Value::Text),
     ("redisUsername", Value::Text),
     ("redisDB", COUNT),
@@ -95,10 +118,10 @@ const REDIS: &[(&str, Value)] = &[
 ];
 
 const RABBITMQ: &[(&str, Value)] = &[
-    ("host", Value::Text),
-    ("connectionString", Value::Text),
-    ("protocol", Value::Text),
-    ("hostname", Value::Text),
+    ("host", AMQP_URL),
+    ("connectionString", AMQP_URL),
+    ("protocol", Value::Word(AMQP)),
+    ("hostname", Value::Address(Form::Host)),
     ("username", Value::Text),
     ("password", Value::Text),
     ("durable", Value::Bool),
@@ -136,7 +159,10 @@ const RABBITMQ: &[(&str, Value)] = &[
 ];
 
 const MQTT: &[(&str, Value)] = &[
-    ("url", Value::Text),
+    (
+        "url",
+        Value::Address(Form::Url(&["mqtt", "mqtts", "tcp", "ssl", "tls"])),
+    ),
     ("qos", Value::Int(0, 2)),
     ("retain", Value::Bool),
     ("cleanSession", Value::Bool),
@@ -180,11 +206,11 @@ pub(super) fn address(protocol: Protocol) -> &'static [&'static str] {
     }
 }
 
-/// An example of such a property.
+/// An example of the value of the first of them.
 pub(super) fn example(protocol: Protocol) -> &'static str {
     match protocol {
-        Protocol::Redis => "redisHost: redis:6379",
-        Protocol::RabbitMq => "host: amqp://rabbitmq:5672",
-        Protocol::Mqtt => "url: mqtt://mosquitto:1883",
+        Protocol::Redis => "redis:6379",
+        Protocol::RabbitMq => "amqp://rabbitmq:5672",
+        Protocol::Mqtt => "mqtt://mosquitto:1883",
     }
 }

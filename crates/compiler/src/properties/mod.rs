@@ -1,5 +1,6 @@
 //! Properties of brokers: what each protocol knows, which values it takes, and where passwords stand in the open.
 
+mod address;
 mod credentials;
 mod known;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 
 use streaming_api::{ClusterStreamSpec, Protocol, StreamSpec};
 
+use self::address::Fault;
 use crate::document::Resource;
 use crate::problem::Report;
 use crate::{reason, suggest};
@@ -38,7 +40,7 @@ pub(crate) fn cluster_stream(resource: &Resource, spec: &ClusterStreamSpec, repo
             .collect::<Vec<_>>()
             .join(" or ");
         let message = format!("{names} is not set, so there is no broker to connect to");
-        let help = format!("example: {}", known::example(spec.protocol));
+        let help = format!("example: {}: {}", address[0], known::example(spec.protocol));
         let warning = resource
             .at("spec.properties", reason::MISSING_PROPERTY, message)
             .help(help);
@@ -71,9 +73,10 @@ fn properties(
         if !name_is_known(resource, protocol, name, &field, report) {
             continue;
         }
-        if let Some(expected) = known::find(protocol, name).and_then(|expected| expected.refuses(value)) {
-            let message = format!("`{value}` is not {expected}");
-            report.problem(resource, resource.at(&field, reason::INVALID_PROPERTY, message));
+        let fault = known::find(protocol, name).and_then(|expected| expected.refuses(protocol, value));
+        if let Some(Fault { message, help }) = fault {
+            let problem = resource.at(&field, reason::INVALID_PROPERTY, message);
+            report.problem(resource, problem.maybe_help(help));
         }
         if credentials::are_in(name, value) {
             let message = "a password stands in the resource, where everyone who may read it sees it";
