@@ -110,8 +110,6 @@ fn finding(problem: &Problem, documents: &[Document], severity: Severity) -> Fin
     } else {
         document.place(&problem.field)
     };
-    // A password is not for a terminal or a log.
-    let secret = problem.reason == reason::INLINE_CREDENTIAL || problem.field.starts_with("spec.properties");
     let subject = if problem.kind.is_empty() {
         "document".to_owned()
     } else {
@@ -120,7 +118,6 @@ fn finding(problem: &Problem, documents: &[Document], severity: Severity) -> Fin
     Finding {
         severity,
         help: problem.help.clone(),
-        excerpt: secret.then(|| (String::new(), place.mark)),
         ..Finding::error(problem.reason, &problem.message)
             .about(subject, &problem.field)
             .at(place)

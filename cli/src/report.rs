@@ -125,8 +125,10 @@ impl Finding {
         if let Some(Place { source, mark }) = &self.place {
             let at = format!("{}:{}:{}", printable(&source.name), mark.line, mark.column);
             let _ = writeln!(out, "  {} {at}", style.dim("-->"));
-            if self.excerpt.is_none() {
-                excerpt(&mut out, source.line(mark.line), *mark, style);
+            if self.excerpt.is_none()
+                && let Some((line, mark)) = source.shown(*mark)
+            {
+                excerpt(&mut out, &line, mark, style);
             }
         }
         if let Some((text, mark)) = &self.excerpt {
@@ -223,10 +225,7 @@ mod tests {
 
     #[test]
     fn a_finding_shows_its_line_with_carets() {
-        let source = Rc::new(Source {
-            name: "a.yaml".into(),
-            text: "spec:\n  whre: x\n".into(),
-        });
+        let source = Source::new("a.yaml".into(), "spec:\n  whre: x\n".into());
         let finding = Finding::error("UnknownField", "no such field")
             .at(Place {
                 source,
@@ -249,10 +248,7 @@ mod tests {
     #[test]
     fn long_lines_are_cut_and_control_characters_stay_out() {
         let text = format!("{}\x1b[31mx", " y".repeat(5000));
-        let source = Rc::new(Source {
-            name: "a.yaml".into(),
-            text,
-        });
+        let source = Source::new("a.yaml".into(), text);
         for column in [1, 119, 120, 121, 4000, 10_005, 20_000] {
             let mark = Mark {
                 line: 1,

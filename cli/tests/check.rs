@@ -175,3 +175,56 @@ fn help_version_and_completions() {
     }
     assert_eq!(run(&["no-such-command"]).code, 2);
 }
+
+/// However a manifest is written, and whatever else is wrong with it.
+#[test]
+fn passwords_stay_out_of_what_is_quoted() {
+    let head = "apiVersion: streaming.vivien.io/v1alpha1, kind: ClusterStream, metadata: {name: c}";
+    let block = "apiVersion: streaming.vivien.io/v1alpha1\nkind: ClusterStream\nmetadata: {name: c}\nspec:\n  protocol: rabbitmq\n";
+    let manifests = [
+        format!(
+            "{{{head}, spec: {{protocol: mqtt, properties: {{url: 'mqtt://h', password: hunter2, qos: oops}}}}}}"
+        ),
+        format!(
+            "{{{head}, spec: {{protocol: mqtt, properties: {{password: hunter2, url: [hunter2]}}, nope: 1}}}}"
+        ),
+        format!("{{{head}, properties: {{redisPassword: hunter2}}}}"),
+        format!("{{{head}, spec: {{redisPassword: hunter2, hots: hunter2}}}}"),
+        format!("{{{head}, spec: {{protocol: redis, properties: {{redisPassword: {{hunter2}}}}}}}}"),
+        format!(
+            "{{{head}, spec: {{protocol: redis, properties: [{{name: redisPassword, value: hunter2}}]}}}}"
+        ),
+        format!("{block}  properties: host:hunter2\n"),
+        format!(
+            "{block}  properties: {{host: 'amqp//u:hunter2@h', durable: hunter2, deliveryMode: 'hunter2'}}\n"
+        ),
+        format!("{block}  properties: {{host: \"amqp://u:hunter2@h:0\nhunter2\"}} \n  nope: 3\n"),
+        format!("{block}  properties:\n    password: !hunter2\n"),
+        format!("{block}  properties:\n    password: !!int hunter2\n"),
+        format!("{block}  properties:\n    password: *hunter2\n"),
+        format!("{block}  properties:\n    password: \"\\hunter2\"\n"),
+        format!("{block}  properties:\n    password: hunter2: 1\n"),
+        format!("{block}  properties:\n    password: hunter2\n   durable: x\n"),
+        "kind: Secret\nstringData:\n  x: 'hunter2\n".to_owned(),
+    ];
+    for manifest in manifests {
+        for output in ["text", "json"] {
+            let said = run_with(&["check", "-", "--output", output], manifest.as_bytes());
+            assert_eq!(said.code, 1, "{manifest}\n{}", said.err);
+            let all = said.out + &said.err;
+            assert!(!all.contains("hunter2"), "{manifest}\n{all}");
+            assert!(all.contains("<stdin>"), "{manifest}\n{all}");
+        }
+    }
+    let masked = run_with(
+        &["check", "-"],
+        format!("{block}  properties: {{host: 'amqp://h', durable: maybe, password: hunter2}}\n").as_bytes(),
+    );
+    assert!(
+        masked.err.contains(
+            " 6 |   properties: {host: ***, durable: ***, password: ***}\n   |                                    ^^^\n"
+        ),
+        "{}",
+        masked.err
+    );
+}

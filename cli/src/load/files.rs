@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::kustomize::Kustomization;
 use super::node::{Kind, Mark, Node, Source};
+use super::secrets::Secrets;
 use super::{Document, Loaded, yaml};
 use crate::report::{Finding, Place};
 
@@ -109,8 +110,7 @@ impl<'a> Reader<'a> {
                 "kustomizations nested too deep or in a circle".to_owned(),
             );
         }
-        let (documents, errors) = yaml::parse(&source.text);
-        self.report(&source, errors);
+        let documents = self.parse(&source);
         for root in documents {
             let kustomization = Kustomization::read(&root);
             for (mark, message) in kustomization.ignored {
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, name: String, read: io::Result<Vec<u8>>) -> Option<Rc<Source>> {
         let fault = match read.map(String::from_utf8) {
-            Ok(Ok(text)) if text.len() as u64 <= MAX_FILE => return Some(Rc::new(Source { name, text })),
+            Ok(Ok(text)) if text.len() as u64 <= MAX_FILE => return Some(Source::new(name, text)),
             Ok(Ok(_)) => ("TooLarge", format!("larger than {} MiB", MAX_FILE >> 20)),
             Ok(Err(e)) => (
                 "InvalidUtf8",
@@ -170,23 +170,25 @@ impl<'a> Reader<'a> {
             ),
             Err(e) => ("Unreadable", e.to_string()),
         };
-        self.fault(
-            &Rc::new(Source {
-                name,
-                text: String::new(),
-            }),
-            fault.0,
-            fault.1,
-        );
+        self.fault(&Source::new(name, String::new()), fault.0, fault.1);
         None
     }
 
     fn documents(&mut self, source: &Rc<Source>, named: Named) {
-        let (roots, errors) = yaml::parse(&source.text);
-        self.report(source, errors);
-        for root in roots {
+        for root in self.parse(source) {
             self.resource(source, root, named);
         }
+    }
+
+    fn parse(&mut self, source: &Rc<Source>) -> Vec<Rc<Node>> {
+        let (roots, errors) = yaml::parse(&source.text);
+        let secrets = Secrets::find(&roots, errors.is_empty(), &source.text);
+        // A source is parsed once.
+        let _ = source.secrets.set(secrets);
+        for e in errors {
+            self.error(source, e.mark, e.reason, e.message);
+        }
+        roots
     }
 
     /// A document, or each item of a list of them.
@@ -223,12 +225,6 @@ impl<'a> Reader<'a> {
     fn first_time(&mut self, path: &Path) -> bool {
         self.seen
             .insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
-    }
-
-    fn report(&mut self, source: &Rc<Source>, errors: Vec<yaml::YamlError>) {
-        for e in errors {
-            self.error(source, e.mark, e.reason, e.message);
-        }
     }
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {

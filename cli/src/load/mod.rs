@@ -5,6 +5,7 @@ mod files;
 mod kustomize;
 mod node;
 mod scalar;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod yaml;

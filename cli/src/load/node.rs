@@ -1,8 +1,11 @@
 //! A manifest's tree with the place of every node: what turns `spec.stream.where` back into a line and a column.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
+
+use super::secrets::Secrets;
 
 /// A manifest file, or what came in on stdin.
 #[derive(Debug)]
@@ -11,9 +14,20 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// Its whole text.
     pub(crate) text: String,
+    /// What of it must not be shown, once it has been read.
+    pub(crate) secrets: OnceCell<Secrets>,
 }
 
 impl Source {
+    /// A text that has nothing to hide as yet.
+    pub(crate) fn new(name: String, text: String) -> Rc<Self> {
+        Rc::new(Self {
+            name,
+            text,
+            secrets: OnceCell::new(),
+        })
+    }
+
     /// Line `line` (1-based) without its line break; empty past the end.
     pub(crate) fn line(&self, line: usize) -> &str {
         self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
@@ -47,6 +61,8 @@ pub(crate) enum Style {
 pub(crate) struct Node {
     /// Where its value starts.
     pub(crate) mark: Mark,
+    /// Line and column (1-based) right after it.
+    pub(crate) end: (usize, usize),
     /// What it is.
     pub(crate) kind: Kind,
     /// How many nodes and bytes it stands for with its aliases expanded.

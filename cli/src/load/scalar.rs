@@ -7,6 +7,10 @@ use serde_json::{Number, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoValue(pub String);
 
+/// Without the tag itself, which may be a password that begins with `!`.
+pub(crate) const UNKNOWN_TAG: &str =
+    "this tag has no meaning in a manifest; a string that begins with `!` needs quotes";
+
 /// The value of a scalar without quotes and without a tag.
 pub(crate) fn plain(text: &str) -> Result<Value, NoValue> {
     match text {
@@ -38,15 +42,15 @@ pub(crate) fn tagged(suffix: &str, text: &str) -> Result<Value, NoValue> {
         "int" => value.is_i64() || value.is_u64(),
         "float" => value.is_number(),
         _ => {
-            return Err(NoValue(format!(
-                "the tag `!!{suffix}` has no meaning in a manifest"
-            )));
+            return Err(NoValue(UNKNOWN_TAG.to_owned()));
         }
     };
     if fits {
         Ok(value)
     } else {
-        Err(NoValue(format!("`{text}` is not what its tag `!!{suffix}` says")))
+        Err(NoValue(format!(
+            "the value is not what its tag `!!{suffix}` says"
+        )))
     }
 }
 

@@ -136,7 +136,7 @@ impl<'t> Builder<'t> {
                     return Ok(None);
                 };
                 let anchor = frame.anchor;
-                let node = Rc::new(frame.close()?);
+                let node = Rc::new(frame.close(end(&span))?);
                 return self.place(node, anchor);
             }
             Event::Scalar(value, style, anchor, tag) => {
@@ -148,14 +148,20 @@ impl<'t> Builder<'t> {
                 let json = match tag.as_deref() {
                     Some(tag) => match tag.core_suffix() {
                         Some(suffix) => scalar::tagged(suffix, &value).map_err(no_value)?,
-                        None => return Err(unknown_tag(mark, &tag.to_string())),
+                        None => return Err(unknown_tag(mark)),
                     },
                     None if style == ScalarStyle::Plain => scalar::plain(&value).map_err(no_value)?,
                     None => Value::String(value.into_owned()),
                 };
                 let weight = 16 + json.as_str().map_or(0, str::len) as u64;
                 let kind = Kind::Scalar(json, self.style(style, &span));
-                return self.place(Rc::new(Node { mark, kind, weight }), anchor);
+                let node = Node {
+                    mark,
+                    end: end(&span),
+                    kind,
+                    weight,
+                };
+                return self.place(Rc::new(node), anchor);
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
@@ -262,7 +268,7 @@ impl Items {
 }
 
 impl Frame {
-    fn close(self) -> Result<Node> {
+    fn close(self, end: (usize, usize)) -> Result<Node> {
         let kind = match self.items {
             Items::Array(items) => Kind::Array(items),
             Items::Object {
@@ -301,6 +307,7 @@ impl Frame {
         };
         Ok(Node {
             mark: self.mark,
+            end,
             kind,
             weight: self.weight,
         })
@@ -326,7 +333,7 @@ fn as_key(node: &Node) -> Result<(String, Mark)> {
 /// A collection's tag can only say what it is anyway.
 fn only(tag: Option<&Tag>, own: &str, mark: Mark) -> Result<()> {
     match tag {
-        Some(tag) if tag.core_suffix() != Some(own) => Err(unknown_tag(mark, &tag.to_string())),
+        Some(tag) if tag.core_suffix() != Some(own) => Err(unknown_tag(mark)),
         _ => Ok(()),
     }
 }
@@ -342,11 +349,15 @@ fn mark(span: &Span) -> Mark {
     }
 }
 
-fn unknown_tag(mark: Mark, tag: &str) -> YamlError {
+fn end(span: &Span) -> (usize, usize) {
+    (span.end.line(), span.end.col() + 1)
+}
+
+fn unknown_tag(mark: Mark) -> YamlError {
     YamlError {
         mark,
         reason: "InvalidValue",
-        message: format!("the tag `{tag}` has no meaning in a manifest"),
+        message: scalar::UNKNOWN_TAG.to_owned(),
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use super::record::{self, Record};
 use crate::assemble::{Assembly, assemble};
@@ -158,10 +157,7 @@ fn files(folder: &Path, findings: &mut Vec<Finding>) -> Vec<(String, PathBuf)> {
 }
 
 fn about(path: &Path, reason: &str, message: String) -> Finding {
-    let source = Rc::new(Source {
-        name: path.display().to_string(),
-        text: String::new(),
-    });
+    let source = Source::new(path.display().to_string(), String::new());
     Finding::error(reason, message).at(Place {
         source,
         mark: Mark {

@@ -104,10 +104,7 @@ pub(crate) fn read(path: &Path, findings: &mut Vec<Finding>) -> io::Result<Vec<R
             let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
                 .split(|b| *b == b'\n')
                 .count();
-            let source = Rc::new(Source {
-                name: path.display().to_string(),
-                text: String::new(),
-            });
+            let source = Source::new(path.display().to_string(), String::new());
             let mark = Mark {
                 line,
                 column: 1,
@@ -136,10 +133,7 @@ pub(crate) fn read(path: &Path, findings: &mut Vec<Finding>) -> io::Result<Vec<R
         }
     }
     if !wrong.is_empty() {
-        let source = Rc::new(Source {
-            name: path.display().to_string(),
-            text,
-        });
+        let source = Source::new(path.display().to_string(), text);
         findings.extend(wrong.into_iter().map(|(mark, message)| {
             let help = "a line is an object: {\"at\": seconds, \"data\": ...}";
             Finding::error("InvalidRecord", message).help(help).at(Place {

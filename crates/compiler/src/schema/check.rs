@@ -71,12 +71,13 @@ impl Walk<'_> {
         };
         if !words::is_a(value, wanted) {
             // A property's value may be a password, and messages end up in logs and conditions.
-            let (found, help) = if path.starts_with("spec.properties.") {
-                let quote = value.is_number() || value.is_boolean();
-                (
-                    words::kind(value).to_owned(),
-                    quote.then(|| "put it in quotes".to_owned()),
-                )
+            let (found, help) = if path == "spec.properties" || path.starts_with("spec.properties.") {
+                let help = match value {
+                    Value::Number(_) | Value::Bool(_) => Some("put it in quotes".to_owned()),
+                    Value::Array(_) => words::retype(value, wanted, schema, path),
+                    _ => None,
+                };
+                (words::kind(value).to_owned(), help)
             } else {
                 (words::what(value), words::retype(value, wanted, schema, path))
             };
