@@ -4,6 +4,9 @@
 //! a [`Sink`] that publishes. Reading and acking are apart so that a window can be held unacked while reading goes
 //! on. Nothing in here knows what is done with a message.
 
+mod clock;
+pub mod embedded;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -105,7 +108,10 @@ pub trait Broker: Send + Sync {
     ///
     /// # Errors
     /// What the broker refused, or that it can't be reached.
-    async fn subscribe(&self, subscription: Subscription) -> Result<(Box<dyn Source>, Box<dyn Acker>), BrokerError>;
+    async fn subscribe(
+        &self,
+        subscription: Subscription,
+    ) -> Result<(Box<dyn Source>, Box<dyn Acker>), BrokerError>;
 
     /// A publisher. Before its first message to a topic it makes sure that the queues of these groups exist, so
     /// that what it publishes waits for a consumer that is not up yet.
