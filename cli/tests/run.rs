@@ -183,3 +183,42 @@ fn components_that_feed_each_other_for_ever_end_with_the_clock() {
         said.err
     );
 }
+
+#[test]
+fn the_summary_counts_what_was_delivered_and_the_repeats_that_were_not() {
+    let joined = channel("true", "raw").replace(
+        "to: [{component: sink/out}]",
+        "to: [{component: sink/out}, {stream: redis/copy}]",
+    );
+    let direct = "---
+apiVersion: streaming.vivien.io/v1alpha1
+kind: Stream
+metadata: {name: again}
+spec: {clusterStream: redis, topic: raw, recipients: [sink]}
+";
+    let dir = folder(&[("p.yaml", &(joined + direct))]);
+    let event = |id: &str| {
+        format!(
+            "{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"source\":\"/s\",\"type\":\"t\",\"data\":{{\"n\":1}}}}\n"
+        )
+    };
+    let lines = event("a") + &event("b") + &event("a") + "\"\\ud800\"\n";
+    let said = run_with(
+        &["run", &path(&dir, "p.yaml"), "--input", "redis/raw=-", "--json"],
+        lines.as_bytes(),
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+    let from = |name: &str| said.lines().iter().filter(|d| d["from"] == name).count();
+    assert_eq!(
+        (from("ch"), from("redis/raw") + from("sink")),
+        (5, 3),
+        "{}",
+        said.out
+    );
+    for part in [
+        "dead-lettered 1, delivered 5, repeats dropped 2\n",
+        "delivered 3, repeats dropped 1\n",
+    ] {
+        assert!(said.err.contains(part), "{}", said.err);
+    }
+}

@@ -10,4 +10,5 @@ mod pipeline;
 mod repeats;
 
 pub(crate) use broker::{Published, TopicId, TopicName};
+pub(crate) use part::Part;
 pub(crate) use pipeline::{Crash, Delivery, Observer, Pipeline, Step, Verdict};

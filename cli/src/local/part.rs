@@ -23,6 +23,16 @@ pub(crate) struct Part {
     pub(super) recipients: Vec<Recipient>,
     /// By input; a Stream that is a dead letter itself has none.
     pub(super) dead_letters: Vec<Option<TopicId>>,
+    pub(super) arrived: Arrived,
+}
+
+/// What recipients made of what a component sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    /// Taken as new, dead letters included.
+    pub(crate) new: u64,
+    /// Recognised by its id as had before, and dropped.
+    pub(crate) repeats: u64,
 }
 
 /// One subscription.
@@ -118,7 +128,13 @@ impl Part {
             inputs,
             recipients,
             dead_letters,
+            arrived: Arrived::default(),
         })
+    }
+
+    /// What became of what it sent.
+    pub(crate) fn arrived(&self) -> Arrived {
+        self.arrived
     }
 
     /// What the component wants done next.

@@ -293,6 +293,7 @@ impl Pipeline {
             inputs,
             recipients,
             dead_letters,
+            arrived,
             ..
         } = &mut parts[index];
         let component = plan.component.name.as_str();
@@ -305,6 +306,7 @@ impl Pipeline {
                     accepted,
                 }) => {
                     if accepted.first_time(&format!("{}\0{}", event.source, event.id)) {
+                        arrived.new += 1;
                         observer.delivery(Delivery {
                             at: *now,
                             namespace: &plan.component.namespace,
@@ -313,6 +315,8 @@ impl Pipeline {
                             component: Some(recipient),
                             event,
                         });
+                    } else {
+                        arrived.repeats += 1;
                     }
                     return Answer::Accepted;
                 }
@@ -333,8 +337,9 @@ impl Pipeline {
         };
         match broker.publish(topic, Some(&id), &payload, *now) {
             Published::Full => return Answer::Retry("the embedded broker is full".to_owned()),
-            Published::Repeat => {}
+            Published::Repeat => arrived.repeats += 1,
             Published::New => {
+                arrived.new += 1;
                 let name = broker.name(topic);
                 observer.delivery(Delivery {
                     at: *now,

@@ -1,11 +1,10 @@
 //! The status line: how fast, how long until the next window closes, and what became of the messages.
 
-use streaming_engine::counters::Counters;
 use streaming_engine::time::Time;
 use streaming_plan::Role;
 
 use super::printer::Printer;
-use crate::local::Pipeline;
+use crate::local::{Part, Pipeline};
 
 /// Between two status lines on a terminal, in microseconds.
 const LIVE: i64 = 1_000_000;
@@ -24,6 +23,7 @@ pub(super) struct Status {
 pub(super) struct Totals {
     pub(super) received: u64,
     pub(super) delivered: u64,
+    pub(super) repeats: u64,
     pub(super) matched: u64,
     pub(super) filtered: u64,
     pub(super) errored: u64,
@@ -31,10 +31,13 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, counters: &Counters) {
+    pub(super) fn add(&mut self, part: &Part) {
+        let counters = part.engine.counters();
+        let arrived = part.arrived();
         self.received += counters.inputs.iter().map(|i| i.received).sum::<u64>();
         self.filtered += counters.inputs.iter().map(|i| i.filtered).sum::<u64>();
-        self.delivered += counters.delivered;
+        self.delivered += arrived.new;
+        self.repeats += arrived.repeats;
         self.matched += counters.rows;
         self.errored += counters.errors();
         self.dead_lettered += counters.dead_letters();
@@ -58,10 +61,7 @@ impl Status {
             return self.shown.plus(period);
         }
         let mut totals = Totals::default();
-        pipeline
-            .parts()
-            .iter()
-            .for_each(|part| totals.add(part.engine.counters()));
+        pipeline.parts().iter().for_each(|part| totals.add(part));
         let closes = pipeline
             .parts()
             .iter()
@@ -120,6 +120,7 @@ mod tests {
         let totals = Totals {
             received: 124,
             delivered: 2,
+            repeats: 0,
             matched: 80,
             filtered: 40,
             errored: 0,

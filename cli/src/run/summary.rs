@@ -17,8 +17,8 @@ pub(super) fn summary(pipeline: &Pipeline) -> String {
     {
         let counters = part.engine.counters();
         let mut totals = Totals::default();
-        totals.add(counters);
-        let _ = writeln!(
+        totals.add(part);
+        let _ = write!(
             out,
             "{} {}: received {}, matched {}, filtered {}, errors {}, dead-lettered {}, delivered {}",
             part.plan.component.kind,
@@ -30,6 +30,10 @@ pub(super) fn summary(pipeline: &Pipeline) -> String {
             totals.dead_lettered,
             totals.delivered,
         );
+        let _ = match totals.repeats {
+            0 => writeln!(out),
+            repeats => writeln!(out, ", repeats dropped {repeats}"),
+        };
         reasons(&mut out, "expression errors", &counters.expression_errors);
         reasons(&mut out, "dead letters", &counters.dead_lettered);
     }
