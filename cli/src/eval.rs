@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::value::RawValue;
-use streaming_engine::expr::{Context, NoRow, Row, Scope, compile};
+use streaming_engine::expr::{Context, Diagnostic, NoRow, Row, Scope, compile};
 use streaming_engine::field::Field;
 use streaming_engine::json::Decoder;
 use streaming_engine::layout::Layout;
@@ -31,7 +31,10 @@ pub(crate) fn eval(args: &args::Eval) -> anyhow::Result<ExitCode> {
         Err(e) => return Ok(fail(&Finding::error("Unreadable", e.to_string()))),
     };
     match evaluate(&args.expression, &data) {
-        Ok(mut json) => {
+        Ok((mut json, warning)) => {
+            if let Some(warning) = warning {
+                say_text!("{}", warning.render(Style::of(&io::stderr())));
+            }
             json.push(b'\n');
             match io::stdout().write_all(&json) {
                 Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
@@ -56,8 +59,8 @@ fn fail(finding: &Finding) -> ExitCode {
     exit::PROBLEMS
 }
 
-/// The JSON of the expression's value, or what is wrong.
-fn evaluate(source: &str, data: &[u8]) -> Result<Vec<u8>, Box<Finding>> {
+/// The JSON of the expression's value and what is to be said about its data, or what is wrong.
+fn evaluate(source: &str, data: &[u8]) -> Result<(Vec<u8>, Option<Finding>), Box<Finding>> {
     // Checked as strictly as a message, and first: what this accepts the next line reads too.
     // Inside another object it is never taken for a CloudEvent, whose `data` alone expressions would see.
     let wrapped = [br#"{"d":"#, data, b"}"].concat();
@@ -76,10 +79,13 @@ fn evaluate(source: &str, data: &[u8]) -> Result<Vec<u8>, Box<Finding>> {
             "--data must be a JSON object: its keys are the names in scope",
         )
     })?;
-    let names = names(keys.into_keys(), source)?;
-    let variables: Vec<&str> = names.keys().map(String::as_str).collect();
+    let names = names(keys.into_keys(), source);
+    let variables: Vec<&str> = names.usable.keys().map(String::as_str).collect();
     let scope = Scope::new(&variables).map_err(|e| Finding::error("InvalidName", format!("--data: {e}")))?;
     let expr = compile(source, &scope).map_err(|d| {
+        if let Some(cause) = names.cause(source, &d) {
+            return cause;
+        }
         let length = source
             .get(d.span.clone())
             .map_or(1, |text| text.lines().next().unwrap_or("").chars().count());
@@ -96,6 +102,7 @@ fn evaluate(source: &str, data: &[u8]) -> Result<Vec<u8>, Box<Finding>> {
         }
     })?;
     let paths: Vec<[Box<str>; 2]> = names
+        .usable
         .values()
         .map(|key| ["d".into(), key.as_str().into()])
         .collect();
@@ -123,15 +130,29 @@ fn evaluate(source: &str, data: &[u8]) -> Result<Vec<u8>, Box<Finding>> {
     program
         .write_json(&Context::new(rows), &mut json)
         .map_err(|e| Finding::error(e.reason(), e.to_string()))?;
-    Ok(json)
+    Ok((json, names.warning()))
+}
+
+/// What the keys of the data are called in the expression.
+struct Names {
+    /// Key by name.
+    usable: BTreeMap<String, String>,
+    /// What can't be used, and why.
+    unusable: Vec<Unusable>,
+}
+
+struct Unusable {
+    name: String,
+    reason: &'static str,
+    why: String,
 }
 
 /// The name of each key that is in scope, as a manifest would name a Stream: what names can't hold becomes `_`.
 /// Of more keys than can be in scope, those count whose names the expression holds.
-fn names(keys: impl Iterator<Item = String>, source: &str) -> Result<BTreeMap<String, String>, Box<Finding>> {
-    let mut names: BTreeMap<String, String> = BTreeMap::new();
+fn names(keys: impl Iterator<Item = String>, source: &str) -> Names {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in keys {
-        let name: String = key
+        let name = key
             .chars()
             .map(|c| {
                 if c.is_ascii_alphanumeric() || c == '_' {
@@ -141,15 +162,52 @@ fn names(keys: impl Iterator<Item = String>, source: &str) -> Result<BTreeMap<St
                 }
             })
             .collect();
-        if let Some(other) = names.insert(name.clone(), key.clone()) {
-            let message = format!("--data: `{other}` and `{key}` would both be `{name}`");
-            return Err(Finding::error("NameCollision", message).into());
+        all.entry(name).or_default().push(key);
+    }
+    let (mut usable, mut unusable) = (BTreeMap::new(), Vec::new());
+    for (name, mut keys) in all {
+        let scope = Scope::new(&[&name]);
+        match (scope, keys.pop()) {
+            (Ok(_), Some(key)) if keys.is_empty() => drop(usable.insert(name, key)),
+            (Ok(_), last) => {
+                let keys: Vec<String> = keys.iter().chain(&last).map(|key| format!("`{key}`")).collect();
+                let why = format!("the keys {} would all be `{name}`", keys.join(", "));
+                let reason = "NameCollision";
+                unusable.push(Unusable { name, reason, why });
+            }
+            (Err(error), _) => {
+                let (reason, why) = ("InvalidName", error.to_string());
+                unusable.push(Unusable { name, reason, why });
+            }
         }
     }
-    if names.len() > MAX_NAMES {
-        names.retain(|name, _| source.contains(name.as_str()));
+    if usable.len() > MAX_NAMES {
+        usable.retain(|name, _| source.contains(name.as_str()));
     }
-    Ok(names)
+    Names { usable, unusable }
+}
+
+impl Names {
+    /// What a mistake in an expression comes from, if it is about a key that can't be used.
+    fn cause(&self, source: &str, mistake: &Diagnostic) -> Option<Finding> {
+        let word = source.get(mistake.span.clone())?;
+        let unusable = self.unusable.iter().find(|unusable| unusable.name == word)?;
+        Some(Finding::error(
+            unusable.reason,
+            format!("--data: {}", unusable.why),
+        ))
+    }
+
+    /// What is said about keys that no name leads to.
+    fn warning(&self) -> Option<Finding> {
+        let first = self.unusable.first()?;
+        let more = match self.unusable.len() {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        let message = format!("--data: {}; it is not in scope{more}", first.why);
+        Some(Finding::warning(first.reason, message))
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +215,7 @@ mod tests {
     use super::*;
 
     fn value(source: &str, data: &str) -> String {
-        String::from_utf8(evaluate(source, data.as_bytes()).unwrap()).unwrap()
+        String::from_utf8(evaluate(source, data.as_bytes()).unwrap().0).unwrap()
     }
 
     fn reason(source: &str, data: &str) -> String {
@@ -189,12 +247,22 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_are_not_used_do_not_matter() {
+        let data = r#"{"x": 1, "a-b": 1, "a_b": 2, "window": 3, "in": 4, "2nd": 5, "": 6}"#;
+        let (json, warning) = evaluate("x + 1 in [2]", data.as_bytes()).unwrap();
+        assert_eq!(json, b"true");
+        let message = warning.unwrap().message;
+        assert!(message.contains("not in scope (and 4 more)"), "{message}");
+        assert!(evaluate("x", br#"{"x": 1, "y-z": 2}"#).unwrap().1.is_none());
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         assert_eq!(reason("1", "[1]"), "NotAnObject");
         assert_eq!(reason("1", "{"), "InvalidJson");
         assert_eq!(reason("1", r#"{"a": 1, "a": 2}"#), "DuplicateKey");
-        assert_eq!(reason("1", r#"{"a-b": 1, "a_b": 2}"#), "NameCollision");
-        assert_eq!(reason("1", r#"{"window": 1}"#), "InvalidName");
+        assert_eq!(reason("a_b", r#"{"a-b": 1, "a_b": 2}"#), "NameCollision");
+        assert_eq!(reason("window", r#"{"window": 1}"#), "InvalidName");
         assert_eq!(reason("t.x", r#"{"t": {}}"#), "NoSuchField");
         assert!(
             evaluate("tenat", br#"{"tenant": 1}"#)
