@@ -90,6 +90,44 @@ kind: Processor\nmetadata: {name: own}\nspec: {replicas: 1, servicePort: 80, con
 }
 
 #[test]
+fn where_nothing_is_there_is_nothing_to_check() {
+    let dir = folder(&[
+        ("sub/notes.txt", "x"),
+        ("values.yaml", "replicas: 3\n"),
+        ("empty.yaml", "# nothing\n---\n"),
+    ]);
+    for path in [path(&dir, ""), path(&dir, "empty.yaml"), path(&dir, "sub")] {
+        for command in ["check", "run"] {
+            let said = run(&[command, &path]);
+            assert_eq!(said.code, 1, "{said:?}");
+            assert!(
+                said.err
+                    .contains(&format!("error[NothingFound]: there is no resource in {path}\n")),
+                "{}",
+                said.err
+            );
+        }
+    }
+    let said = run_with(&["check", "-", "-o", "json"], b"");
+    let value: Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(
+        (said.code, &value["problems"][0]["reason"]),
+        (1, &json!("NothingFound"))
+    );
+}
+
+#[test]
+fn a_byte_that_is_no_text_has_a_place() {
+    let said = run_with(&["check", "-"], b"kind: X\nname: \"\xc3\xa9 \xff\"\n");
+    assert_eq!(said.code, 1);
+    assert!(
+        said.err.contains("error[InvalidUtf8]") && said.err.contains("--> <stdin>:2:10\n"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn nothing_at_all_is_a_problem_only_if_it_was_named() {
     assert_eq!(run(&["check", "no-such-file.yaml"]).code, 1);
     let said = run(&["check"]);
@@ -130,6 +168,9 @@ fn eval_prints_json_or_says_what_is_wrong() {
             "{expression}"
         );
     }
+    let said = run_with(&["eval", "x", "--data", "-"], br#"{"x": 1, "window": 2}"#);
+    assert_eq!((said.code, said.out.as_str()), (0, "1\n"));
+    assert!(said.err.contains("warning[InvalidName]"), "{}", said.err);
     assert_eq!(run(&["eval", "1", "--data", "no-such-file"]).code, 1);
     let deep = format!("{}1{}", "(".repeat(50_000), ")".repeat(50_000));
     assert_eq!(run(&["eval", &deep]).code, 1);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::kustomize::Kustomization;
-use super::node::{Kind, Mark, Node, Source};
+use super::node::{Kind, Mark, Node, Source, utf8};
 use super::secrets::Secrets;
 use super::{Document, Loaded, yaml};
 use crate::report::{Finding, Place};
@@ -161,17 +161,29 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, name: String, read: io::Result<Vec<u8>>) -> Option<Rc<Source>> {
-        let fault = match read.map(String::from_utf8) {
-            Ok(Ok(text)) if text.len() as u64 <= MAX_FILE => return Some(Source::new(name, text)),
-            Ok(Ok(_)) => ("TooLarge", format!("larger than {} MiB", MAX_FILE >> 20)),
-            Ok(Err(e)) => (
-                "InvalidUtf8",
-                format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()),
-            ),
-            Err(e) => ("Unreadable", e.to_string()),
+        let bytes = match read {
+            Ok(bytes) if bytes.len() as u64 <= MAX_FILE => bytes,
+            Ok(_) => {
+                let message = format!("larger than {} MiB", MAX_FILE >> 20);
+                self.fault(&Source::new(name, String::new()), "TooLarge", message);
+                return None;
+            }
+            Err(e) => {
+                self.fault(&Source::new(name, String::new()), "Unreadable", e.to_string());
+                return None;
+            }
         };
-        self.fault(&Source::new(name, String::new()), fault.0, fault.1);
-        None
+        match utf8(bytes) {
+            Ok(text) => Some(Source::new(name, text)),
+            Err((mark, text)) => {
+                let source = Source::new(name, text);
+                // What can't be read may hide a password.
+                let _ = source.secrets.set(Secrets::find(&[], false, &source.text));
+                let message = "this byte is not UTF-8, which manifests are written in".to_owned();
+                self.error(&source, mark, "InvalidUtf8", message);
+                None
+            }
+        }
     }
 
     fn documents(&mut self, source: &Rc<Source>, named: Named) {

@@ -15,9 +15,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-pub(crate) use node::{Mark, Node, Source};
+pub(crate) use node::{Mark, Node, Source, utf8};
 
-use crate::report::{Finding, Place};
+use crate::report::{Finding, Place, any_error};
 
 /// One resource, as the compiler takes it, and where it came from.
 #[derive(Debug)]
@@ -100,5 +100,19 @@ pub(crate) fn load_except<P: AsRef<Path>>(paths: &[P], except: &[&str]) -> Loade
     for path in paths {
         reader.path(path.as_ref());
     }
-    reader.loaded
+    let mut loaded = reader.loaded;
+    if loaded.documents.is_empty() && !any_error(&loaded.findings) {
+        let all: Vec<String> = paths
+            .iter()
+            .map(|path| path.as_ref().display().to_string())
+            .collect();
+        let finding = Finding::error(
+            "NothingFound",
+            format!("there is no resource in {}", all.join(", ")),
+        );
+        loaded.findings.push(finding.help(
+            "a resource has `apiVersion` and `kind`; in folders, files ending in .yaml, .yml and .json are read",
+        ));
+    }
+    loaded
 }

@@ -34,6 +34,21 @@ impl Source {
     }
 }
 
+/// Bytes as text; or the place of the first that is none, and the text with a placeholder for all of those.
+pub(crate) fn utf8(bytes: Vec<u8>) -> Result<String, (Mark, String)> {
+    String::from_utf8(bytes).map_err(|e| {
+        let good = e.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&e.as_bytes()[..good]);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let mark = Mark {
+            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            length: 1,
+        };
+        (mark, String::from_utf8_lossy(e.as_bytes()).into_owned())
+    })
+}
+
 /// A stretch of a source, on one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
