@@ -97,8 +97,49 @@ fn what_is_wrong_with_a_recording_is_said_with_file_and_line() {
     fs::write(dir.path().join("input/rw.jsonl"), "").expect("a file");
     let said = run(&["test", &path(&dir, "")]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("out.jsonl:2:"), "{}", said.err);
+    assert!(
+        said.err.contains("error[InvalidRecord]: this is not JSON\n") && said.err.contains("out.jsonl:2:"),
+        "{}",
+        said.err
+    );
     assert!(said.err.contains("UnknownStream") && said.err.contains("there is no Stream `rw`; there is raw"));
+}
+
+#[test]
+fn what_is_left_out_is_said_and_what_is_counted_is_shown() {
+    let dir = doubling("{\"at\": 1, \"data\": 2}\n{\"at\": 2.5, \"data\": 4.5}\n");
+    fs::write(dir.path().join("input/notes.txt"), "").expect("a file");
+    let brokers =
+        channel("raw.n > 0", "raw.n * 2.0").replace("properties: {", "properties: {redisPassword: x, ");
+    fs::write(dir.path().join("manifests/pipeline.yaml"), brokers).expect("a file");
+    let said = run(&["test", &path(&dir, "")]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(said.err.matches("warning[").count(), 1, "{}", said.err);
+    assert!(said.err.contains("notes.txt"), "{}", said.err);
+    fs::write(
+        dir.path().join("input/raw.jsonl"),
+        "{\"at\": 1.0000001, \"data\": 1}\n",
+    )
+    .expect("a file");
+    let said = run(&["test", &path(&dir, "")]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains(": 1 error and 1 warning\n"), "{}", said.out);
+    assert!(
+        said.err.contains("raw.jsonl:1:8") && said.err.contains("at most 6 decimals"),
+        "{}",
+        said.err
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_folder_above_is_not_followed_for_ever() {
+    let dir = doubling("{\"at\": 1, \"data\": 2}\n{\"at\": 2.5, \"data\": 4.5}\n");
+    for name in ["again", "twice"] {
+        std::os::unix::fs::symlink(".", dir.path().join("expected/sink").join(name)).expect("a link");
+    }
+    let said = run(&["test", &path(&dir, "")]);
+    assert_eq!(said.code, 0, "{said:?}");
 }
 
 #[test]

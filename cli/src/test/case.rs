@@ -1,6 +1,6 @@
 //! One test: a folder with manifests, `input/` and `expected/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::record::{self, Record};
 use crate::assemble::{Assembly, assemble};
 use crate::load::{Mark, Source, load_except};
 use crate::local::TopicName;
-use crate::report::{Finding, Place};
+use crate::report::{Finding, Place, Severity};
 
 const INPUT: &str = "input";
 const EXPECTED: &str = "expected";
@@ -70,6 +70,8 @@ impl Case {
     pub(crate) fn read(folder: &Path, update: bool) -> Self {
         let mut assembly = assemble(load_except(&[folder], &[INPUT, EXPECTED]));
         let mut findings = std::mem::take(&mut assembly.findings);
+        // What manifests are warned about is for `check`.
+        findings.retain(|finding| finding.severity == Severity::Error);
         let mut inputs = Vec::new();
         for (name, path) in files(&folder.join(INPUT), &mut findings) {
             match assembly.stream(&name) {
@@ -126,7 +128,12 @@ const JSONL: &str = "jsonl";
 fn files(folder: &Path, findings: &mut Vec<Finding>) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     let mut folders = vec![(String::new(), folder.to_owned())];
+    // A link to a folder above would go round for ever.
+    let mut seen = HashSet::new();
     while let Some((prefix, folder)) = folders.pop() {
+        if !seen.insert(fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone())) {
+            continue;
+        }
         let entries = match fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
             Ok(entries) => entries,
             Err(e) => {
@@ -141,12 +148,12 @@ fn files(folder: &Path, findings: &mut Vec<Finding>) -> Vec<(String, PathBuf)> {
             }
             if path.is_dir() {
                 folders.push((format!("{prefix}{name}/"), path));
-            } else if let Some(stem) = name.strip_suffix(".jsonl") {
+            } else if let Some(stem) = name.strip_suffix(".jsonl").filter(|_| path.is_file()) {
                 found.push((format!("{prefix}{stem}"), path));
             } else {
                 let message = "left out: recordings are .jsonl files".to_owned();
                 findings.push(Finding {
-                    severity: crate::report::Severity::Warning,
+                    severity: Severity::Warning,
                     ..about(&path, "NotARecording", message)
                 });
             }

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use crate::args;
 use crate::exit;
-use crate::report::{self, Severity};
+use crate::report;
 use crate::style::Style;
 use case::Case;
 use cut::Cuts;
@@ -36,8 +36,7 @@ pub(crate) fn test(args: &args::Test) -> anyhow::Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(cut::fresh_seed);
     for folder in &folders {
         let case = Case::read(folder, args.update);
-        // Warnings are for `check`.
-        for finding in case.findings.iter().filter(|f| f.severity == Severity::Error) {
+        for finding in &case.findings {
             say_text!("{}", finding.render(err));
         }
         let name = report::printable(&folder.display().to_string());
