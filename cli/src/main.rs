@@ -9,7 +9,6 @@ mod say;
 mod args;
 mod assemble;
 mod check;
-mod clock;
 mod eval;
 mod exit;
 mod generate;
@@ -27,6 +26,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use streaming_containers::clock;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
+pub(crate) use streaming_containers::printable;
 
 use crate::load::{Mark, Source};
 use crate::style::Style;
@@ -184,13 +185,6 @@ fn excerpt(out: &mut String, line: &str, mark: Mark, style: Style) {
         " ".repeat(column),
         style.error(&carets)
     );
-}
-
-/// Text from outside on a terminal: control characters, which could move the cursor or worse, become blanks.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 /// `2 errors and 1 warning`, or `None` if there is neither.

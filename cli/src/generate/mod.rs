@@ -1,9 +1,6 @@
 //! Messages out of an expression: what the image message-gen does, inside `run` and as a command.
 
 mod command;
-mod recipe;
-mod schedule;
 
 pub(crate) use command::generate;
-pub(crate) use recipe::{Recipe, RecipeError};
-pub(crate) use schedule::Schedule;
+pub(crate) use streaming_containers::{Recipe, RecipeError, Schedule};

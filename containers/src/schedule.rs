@@ -4,7 +4,7 @@ use streaming_engine::time::Time;
 
 /// The ticks of one generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     start: Time,
     delay: i64,
     limit: Option<u64>,
@@ -13,7 +13,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// A first tick at `start`, then one every `delay` microseconds, `limit` in all.
-    pub(crate) fn new(start: Time, delay: i64, limit: Option<u64>) -> Self {
+    pub fn new(start: Time, delay: i64, limit: Option<u64>) -> Self {
         Self {
             start,
             delay: delay.max(1),
@@ -23,7 +23,7 @@ impl Schedule {
     }
 
     /// When the next message is due, and its number from 0; `None` after the last.
-    pub(crate) fn next(&self) -> Option<(Time, u64)> {
+    pub fn next(&self) -> Option<(Time, u64)> {
         if self.limit.is_some_and(|n| self.ticks >= n) {
             return None;
         }
@@ -34,12 +34,12 @@ impl Schedule {
     }
 
     /// The message that was due has been made.
-    pub(crate) fn tick(&mut self) {
+    pub fn tick(&mut self) {
         self.ticks += 1;
     }
 
     /// No more ticks.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.limit = Some(self.ticks);
     }
 }

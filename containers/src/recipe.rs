@@ -18,7 +18,7 @@ const AFTER: &str = "\n)[0]";
 
 /// How to make messages.
 #[derive(Clone, Debug)]
-pub(crate) enum Recipe {
+pub enum Recipe {
     /// They are always the same: their JSON.
     Fixed(Vec<Vec<u8>>),
     /// Made anew for every tick.
@@ -27,7 +27,7 @@ pub(crate) enum Recipe {
 
 /// Why an expression makes no messages.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecipeError {
+pub enum RecipeError {
     /// It doesn't compile.
     #[error("{}", .0.message)]
     Expression(Diagnostic),
@@ -44,7 +44,7 @@ pub(crate) enum RecipeError {
 
 impl Recipe {
     /// Compiles an expression, and tries it once so that what always fails fails now.
-    pub(crate) fn compile(source: &str) -> Result<Self, RecipeError> {
+    pub fn compile(source: &str) -> Result<Self, RecipeError> {
         if let Ok(constant) = compile(source, &Scope::default()) {
             let rows: [&dyn Row; 0] = [];
             return fixed(&constant.bind(&[]).eval(&Context::new(&rows))?).map(Recipe::Fixed);
@@ -71,7 +71,7 @@ impl Recipe {
     }
 
     /// The JSON of message `number` (from 0), due at a time.
-    pub(crate) fn message(&self, number: u64, at: Time) -> Result<Vec<u8>, RecipeError> {
+    pub fn message(&self, number: u64, at: Time) -> Result<Vec<u8>, RecipeError> {
         match self {
             Recipe::Fixed(all) => all
                 .get(turn(number, all.len())?)

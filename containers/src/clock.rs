@@ -6,14 +6,14 @@ use streaming_engine::time::Time;
 
 /// Time that starts at the system's and then only ever moves forward, whatever happens to the system's.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     wall: Time,
     started: Instant,
 }
 
 impl Clock {
     /// A clock that shows the system's time now.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             wall: Time(micros(wall)),
@@ -22,23 +22,23 @@ impl Clock {
     }
 
     /// The time now.
-    pub(crate) fn now(&self) -> Time {
+    pub fn now(&self) -> Time {
         self.wall.plus(micros(self.started.elapsed()))
     }
 
     /// How long it is until a time; zero if it has passed.
-    pub(crate) fn until(&self, at: Time) -> Duration {
+    pub fn until(&self, at: Time) -> Duration {
         Duration::from_micros(at.0.saturating_sub(self.now().0).max(0).unsigned_abs())
     }
 }
 
 /// A duration in microseconds.
-pub(crate) fn micros(duration: Duration) -> i64 {
+pub fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// RFC 3339 in UTC with milliseconds; what is beyond the year 9999 is shown as its last moment.
-pub(crate) fn rfc3339(at: Time) -> String {
+pub fn rfc3339(at: Time) -> String {
     let timestamp = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX);
     format!("{timestamp:.3}")
 }
