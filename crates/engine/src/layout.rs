@@ -27,47 +27,45 @@ struct Child {
 /// A member's name as the decoder finds it, with its first bytes as a number: most comparisons end there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name<'a> {
-    pub(crate) text: &'a str,
+    pub(crate) text: &'a [u8],
     pub(crate) prefix: u64,
 }
 
 impl<'a> Name<'a> {
     pub(crate) fn new(text: &'a str) -> Name<'a> {
-        Name {
-            text,
-            prefix: prefix(text.as_bytes(), 0, text.len()),
-        }
+        Name::at(text.as_bytes(), 0, text.len())
+    }
+
+    /// The name of `len` bytes that stands at `start`.
+    #[inline]
+    pub(crate) fn at(bytes: &'a [u8], start: usize, len: usize) -> Name<'a> {
+        let text = bytes.get(start..start + len).unwrap_or(&[]);
+        // Nearly always there are eight bytes, as the name is not the last thing in the payload.
+        let prefix = match bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+            Some(eight) if len >= 8 => u64::from_le_bytes(*eight),
+            Some(eight) => u64::from_le_bytes(*eight) & !(u64::MAX << (8 * len)),
+            None => text
+                .iter()
+                .rev()
+                .fold(0, |prefix, byte| prefix << 8 | u64::from(*byte)),
+        };
+        Name { text, prefix }
     }
 
     #[inline]
-    pub(crate) fn is(self, prefix: u64, text: &str) -> bool {
+    fn is(self, child: &Child) -> bool {
         // Up to eight bytes the number says it all.
-        self.prefix == prefix && self.text.len() == text.len() && (text.len() <= 8 || self.text == text)
+        self.prefix == child.prefix
+            && self.text.len() == child.name.len()
+            && (self.text.len() <= 8 || self.text == child.name.as_bytes())
     }
-}
-
-/// The first eight bytes of the name that stands at `start`, or all of them if there are fewer, as a number.
-#[inline]
-pub(crate) fn prefix(bytes: &[u8], start: usize, len: usize) -> u64 {
-    // Nearly always there are eight bytes, as the name is not the last thing in the payload.
-    if let Some(eight) = bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
-        return match len {
-            0 => 0,
-            1..8 => u64::from_be_bytes(*eight) >> (64 - 8 * len),
-            _ => u64::from_be_bytes(*eight),
-        };
-    }
-    let name = bytes.get(start..start + len).unwrap_or(&[]);
-    name.iter()
-        .take(8)
-        .fold(0, |prefix, byte| prefix << 8 | u64::from(*byte))
 }
 
 /// A place in a layout: the message itself, or a path into it.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'l> {
     layout: &'l Layout,
-    at: usize,
+    entry: &'l Entry,
 }
 
 impl Layout {
@@ -122,12 +120,21 @@ impl Layout {
         }
     }
 
+    #[inline]
     fn entry(&self, at: usize) -> &Entry {
         const NONE: &Entry = &Entry {
             slot: None,
             children: Vec::new(),
         };
         self.nodes.get(at).unwrap_or(NONE)
+    }
+
+    #[inline]
+    fn node(&self, at: usize) -> Node<'_> {
+        Node {
+            layout: self,
+            entry: self.entry(at),
+        }
     }
 
     /// How many slots a row of this layout has.
@@ -152,7 +159,7 @@ impl Layout {
 
     /// Where a decoder starts: the message itself.
     pub fn root(&self) -> Node<'_> {
-        Node { layout: self, at: 0 }
+        self.node(0)
     }
 }
 
@@ -165,27 +172,25 @@ impl<'l> Node<'l> {
     /// The same for a name that the decoder has found.
     #[inline]
     pub(crate) fn member(self, name: Name<'_>) -> Option<Node<'l>> {
-        let children = &self.layout.entry(self.at).children;
+        let children = &self.entry.children;
         let found = if children.len() <= 8 {
-            children.iter().find(|child| name.is(child.prefix, &child.name))
+            children.iter().find(|child| name.is(child))
         } else {
-            let found = children.binary_search_by(|child| (*child.name).cmp(name.text));
+            let found = children.binary_search_by(|child| child.name.as_bytes().cmp(name.text));
             found.ok().and_then(|at| children.get(at))
         };
-        found.map(|child| Node {
-            layout: self.layout,
-            at: child.at,
-        })
+        found.map(|child| self.layout.node(child.at))
     }
 
     /// The slot that wants the value at this place. A place with a slot has no children.
+    #[inline]
     pub fn slot(self) -> Option<usize> {
-        self.layout.entry(self.at).slot
+        self.entry.slot
     }
 
     /// Whether anything below this place is wanted.
     pub fn has_children(self) -> bool {
-        !self.layout.entry(self.at).children.is_empty()
+        !self.entry.children.is_empty()
     }
 }
 

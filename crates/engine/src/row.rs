@@ -84,6 +84,7 @@ impl RowBuilder {
     }
 
     /// Sets a slot to what the message holds at its path.
+    #[inline]
     pub fn set(&mut self, slot: usize, field: Field<'_>) {
         match field {
             Field::Absent => self.put(slot, ABSENT, [0; 8]),
@@ -118,6 +119,7 @@ impl RowBuilder {
     }
 
     // Messages are at most 1 GiB (the decoder's limit is clamped), so positions in their text fit in 32 bits.
+    #[inline]
     fn put_text(&mut self, slot: usize, tag: u8, write: impl FnOnce(&mut String)) {
         let start = self.text.len();
         write(&mut self.text);
@@ -126,6 +128,7 @@ impl RowBuilder {
         self.put(slot, tag, value);
     }
 
+    #[inline]
     fn put(&mut self, slot: usize, tag: u8, value: [u8; 8]) {
         if let Some(bytes) = self
             .slots

@@ -56,14 +56,14 @@ pub(super) fn scan(
     let (mut source, mut id, mut kind) = (None, None, None);
     let (mut data, mut base64) = (Data::None, None);
     scanner.peek();
-    scanner.object(|scanner, name| {
+    let outcome = scanner.object(|scanner, name| {
         let attribute = match name.text {
-            "specversion" => &mut version,
-            "source" => &mut source,
-            "id" => &mut id,
-            "type" => &mut kind,
-            "data_base64" => &mut base64,
-            "data" => {
+            b"specversion" => &mut version,
+            b"source" => &mut source,
+            b"id" => &mut id,
+            b"type" => &mut kind,
+            b"data_base64" => &mut base64,
+            b"data" => {
                 let is_text = scanner.peek() == b'"';
                 let start = scanner.pos;
                 scanner.value(Some(layout.root()), row)?;
@@ -87,8 +87,10 @@ pub(super) fn scan(
         } else {
             scanner.value(None, row)
         }
-    })?;
-    scanner.end()?;
+    });
+    outcome
+        .and_then(|()| scanner.end())
+        .map_err(|kind| scanner.error(kind))?;
     if let (Data::None, Some(span)) = (data, base64) {
         data = Data::Base64(span);
     }

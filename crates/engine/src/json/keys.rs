@@ -1,7 +1,8 @@
 //! Finds a member name that an object uses twice.
 //!
-//! Small objects compare each new name with the ones before it; larger ones are sorted when they end. Neither
-//! needs a hash, so no choice of names makes it slow: a million names cost a sort.
+//! Small objects compare each new name with the ones before it, unless one bit of each says that it is new; larger
+//! ones are sorted when they end. Nothing rests on a hash, so no choice of names makes it slow: a million names
+//! cost a sort.
 
 use crate::layout::Name;
 
@@ -42,14 +43,15 @@ impl Key {
 #[derive(Default)]
 pub(super) struct Keys {
     keys: Vec<Key>,
-    unescaped: String,
+    unescaped: Vec<u8>,
 }
 
 /// Where an object's names begin.
-#[derive(Clone, Copy)]
 pub(super) struct Frame {
     keys: usize,
     unescaped: usize,
+    /// A bit for each name so far, the same for the same name.
+    seen: u64,
 }
 
 impl Keys {
@@ -60,16 +62,18 @@ impl Keys {
         self.unescaped.shrink_to(KEEP);
     }
 
+    #[inline]
     pub(super) fn enter(&self) -> Frame {
         Frame {
             keys: self.keys.len(),
             unescaped: self.unescaped.len(),
+            seen: 0,
         }
     }
 
     /// Adds the name that stands at `start` in the payload; false if the object has it already.
     #[inline]
-    pub(super) fn add(&mut self, text: &str, frame: Frame, start: usize, name: Name<'_>) -> bool {
+    pub(super) fn add(&mut self, text: &[u8], frame: &mut Frame, start: usize, name: Name<'_>) -> bool {
         self.push(
             text,
             frame,
@@ -78,9 +82,15 @@ impl Keys {
     }
 
     /// Adds a name whose escapes have been resolved.
-    pub(super) fn add_escaped(&mut self, text: &str, frame: Frame, offset: usize, name: Name<'_>) -> bool {
+    pub(super) fn add_escaped(
+        &mut self,
+        text: &[u8],
+        frame: &mut Frame,
+        offset: usize,
+        name: Name<'_>,
+    ) -> bool {
         let start = self.unescaped.len();
-        self.unescaped.push_str(name.text);
+        self.unescaped.extend_from_slice(name.text);
         self.push(
             text,
             frame,
@@ -89,47 +99,57 @@ impl Keys {
     }
 
     #[inline]
-    fn push(&mut self, text: &str, frame: Frame, key: Key) -> bool {
-        let seen = self.keys.get(frame.keys..).unwrap_or(&[]);
-        let fresh = seen.len() >= PAIRWISE || !seen.iter().any(|other| self.same(text, *other, key));
+    fn push(&mut self, text: &[u8], frame: &mut Frame, key: Key) -> bool {
+        // The upper bits of a product depend on all bits of a factor.
+        let bit = 1 << ((key.prefix ^ u64::from(key.len)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58);
+        let fresh = frame.seen & bit == 0 || !self.has(text, frame, key);
+        frame.seen |= bit;
         self.keys.push(key);
         fresh
     }
 
+    /// Whether an object that is still small has a name.
+    fn has(&self, text: &[u8], frame: &Frame, key: Key) -> bool {
+        let seen = self.keys.get(frame.keys..).unwrap_or(&[]);
+        seen.len() < PAIRWISE && seen.iter().any(|other| self.same(text, *other, key))
+    }
+
     /// Ends an object; the offset of a name that it has twice, if any was not found earlier.
-    pub(super) fn leave(&mut self, text: &str, frame: Frame) -> Option<usize> {
-        let mut duplicate = None;
-        if self.keys.len() - frame.keys > PAIRWISE {
-            let mut keys = std::mem::take(&mut self.keys);
-            let all = &mut keys[frame.keys..];
-            all.sort_unstable_by(|a, b| {
-                (a.prefix, a.len)
-                    .cmp(&(b.prefix, b.len))
-                    .then_with(|| self.bytes(text, *a).cmp(self.bytes(text, *b)))
-            });
-            duplicate = all
-                .windows(2)
-                .filter(|pair| self.same(text, pair[0], pair[1]))
-                .map(|pair| pair[0].offset.max(pair[1].offset) as usize)
-                .min();
-            self.keys = keys;
-        }
+    #[inline]
+    pub(super) fn leave(&mut self, text: &[u8], frame: &Frame) -> Option<usize> {
+        let duplicate = if self.keys.len() - frame.keys > PAIRWISE {
+            self.sort(text, frame)
+        } else {
+            None
+        };
         self.keys.truncate(frame.keys);
         self.unescaped.truncate(frame.unescaped);
         duplicate
     }
 
-    #[inline]
-    fn same(&self, text: &str, a: Key, b: Key) -> bool {
+    fn sort(&mut self, text: &[u8], frame: &Frame) -> Option<usize> {
+        let mut keys = std::mem::take(&mut self.keys);
+        let all = keys.get_mut(frame.keys..).unwrap_or_default();
+        all.sort_unstable_by(|a, b| {
+            (a.prefix, a.len)
+                .cmp(&(b.prefix, b.len))
+                .then_with(|| self.bytes(text, *a).cmp(self.bytes(text, *b)))
+        });
+        let duplicate = all
+            .windows(2)
+            .filter(|pair| self.same(text, pair[0], pair[1]))
+            .map(|pair| pair[0].offset.max(pair[1].offset) as usize)
+            .min();
+        self.keys = keys;
+        duplicate
+    }
+
+    fn same(&self, text: &[u8], a: Key, b: Key) -> bool {
         a.prefix == b.prefix && a.len == b.len && (a.len <= 8 || self.bytes(text, a) == self.bytes(text, b))
     }
 
-    fn bytes<'a>(&'a self, text: &'a str, key: Key) -> &'a [u8] {
-        let from = if key.escaped {
-            self.unescaped.as_bytes()
-        } else {
-            text.as_bytes()
-        };
+    fn bytes<'a>(&'a self, text: &'a [u8], key: Key) -> &'a [u8] {
+        let from = if key.escaped { &self.unescaped } else { text };
         &from[key.start as usize..key.start as usize + key.len as usize]
     }
 }

@@ -139,35 +139,35 @@ impl Decoder {
         let root = layout.root();
         let mut scanner = self.scanner(text);
         if scanner.peek() != b'{' {
-            scanner.value(Some(root), row)?;
-            scanner.end()?;
-            return Ok(true);
+            let outcome = scanner.value(Some(root), row).and_then(|()| scanner.end());
+            return outcome.map(|()| true).map_err(|kind| scanner.error(kind));
         }
         let start = scanner.pos;
         let mut envelope = false;
         let outcome = scanner.object(|scanner, name| {
-            if name.text == "specversion" {
+            if name.text == b"specversion" {
                 envelope = true;
-                return scanner.fail(DecodeErrorKind::InvalidJson);
+                return Err(DecodeErrorKind::InvalidJson);
             }
             scanner.value(root.member(name), row)
         });
         if envelope {
             return Ok(false);
         }
-        outcome?;
-        if let Some(slot) = root.slot() {
+        if let (Ok(()), Some(slot)) = (outcome, root.slot()) {
             row.set(slot, Field::Json(&text[start..scanner.pos]));
         }
-        scanner.end()?;
-        Ok(true)
+        let outcome = outcome.and_then(|()| scanner.end());
+        outcome.map(|()| true).map_err(|kind| scanner.error(kind))
     }
 
     /// Scans text that is data, whatever its members are called.
     fn data(&mut self, text: &str, layout: &Layout, row: &mut RowBuilder) -> Result<(), DecodeError> {
         let mut scanner = self.scanner(text);
-        scanner.value(Some(layout.root()), row)?;
-        scanner.end()
+        let outcome = scanner
+            .value(Some(layout.root()), row)
+            .and_then(|()| scanner.end());
+        outcome.map_err(|kind| scanner.error(kind))
     }
 }
 

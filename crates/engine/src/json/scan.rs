@@ -6,7 +6,7 @@ use super::keys::Keys;
 use super::number::{self, Number};
 use super::text::{self, Span};
 use crate::field::Field;
-use crate::layout::{Name, Node, prefix};
+use crate::layout::{Name, Node};
 use crate::row::RowBuilder;
 
 /// A position in a payload, with what is needed to check the rest of it.
@@ -19,7 +19,8 @@ pub(super) struct Scanner<'a> {
     name: &'a mut String,
 }
 
-type Result<T> = std::result::Result<T, DecodeError>;
+/// On an error the scanner's position is where the payload is wrong.
+type Result<T> = std::result::Result<T, DecodeErrorKind>;
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str, keys: &'a mut Keys, name: &'a mut String) -> Scanner<'a> {
@@ -33,11 +34,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    pub(super) fn fail<T>(&self, kind: DecodeErrorKind) -> Result<T> {
-        Err(DecodeError {
+    /// What is wrong with the payload, after an error.
+    pub(super) fn error(&self, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError {
             kind,
             offset: self.pos,
-        })
+        }
+    }
+
+    fn fail_at<T>(&mut self, offset: usize, kind: DecodeErrorKind) -> Result<T> {
+        self.pos = offset;
+        Err(kind)
     }
 
     /// The next byte that is not white space; 0 at the end (which no grammar rule accepts either).
@@ -59,30 +66,30 @@ impl<'a> Scanner<'a> {
         if self.pos == self.text.len() {
             Ok(())
         } else {
-            self.fail(DecodeErrorKind::InvalidJson)
+            Err(DecodeErrorKind::InvalidJson)
         }
     }
 
     /// Scans one value. What `node` asks for goes into the row.
     pub(super) fn value(&mut self, node: Option<Node<'_>>, row: &mut RowBuilder) -> Result<()> {
-        let first = self.peek();
         let slot = node.and_then(Node::slot);
-        match first {
-            b'"' => {
-                let span = self.string()?;
+        match self.peek() {
+            b'"' => self.string_value(slot, row),
+            b'-' | b'0'..=b'9' => {
+                let start = self.pos;
+                let number = number::scan(self.text.as_bytes(), &mut self.pos)?;
                 if let Some(slot) = slot {
-                    let text = &self.text[span.start..span.end];
-                    if span.escaped {
-                        row.set_str_with(slot, |out| text::unescape(text, out));
-                    } else {
-                        row.set(slot, Field::Str(text));
+                    match number {
+                        Number::Double(value) => row.set(slot, Field::Number(value)),
+                        Number::BigInt => row.set(slot, Field::BigInt(&self.text[start..self.pos])),
                     }
                 }
+                Ok(())
             }
-            b'{' | b'[' => {
+            first @ (b'{' | b'[') => {
                 let start = self.pos;
                 // A slot for the whole covers all below it.
-                let inner = if slot.is_some() { None } else { node };
+                let inner = node.filter(|_| slot.is_none());
                 if first == b'{' {
                     self.object(|scanner, name| {
                         let child = inner.and_then(|node| node.member(name));
@@ -94,42 +101,50 @@ impl<'a> Scanner<'a> {
                 if let Some(slot) = slot {
                     row.set(slot, Field::Json(&self.text[start..self.pos]));
                 }
+                Ok(())
             }
-            b't' => self.literal("true", slot, Field::Bool(true), row)?,
-            b'f' => self.literal("false", slot, Field::Bool(false), row)?,
-            b'n' => self.literal("null", slot, Field::Null, row)?,
-            b'-' | b'0'..=b'9' => {
-                let start = self.pos;
-                let number = number::scan(self.text.as_bytes(), &mut self.pos);
-                let number = number.or_else(|kind| self.fail(kind))?;
-                if let Some(slot) = slot {
-                    row.set(
-                        slot,
-                        match number {
-                            Number::Double(value) => Field::Number(value),
-                            Number::BigInt => Field::BigInt(&self.text[start..self.pos]),
-                        },
-                    );
-                }
+            b't' => self.literal("true", slot, Field::Bool(true), row),
+            b'f' => self.literal("false", slot, Field::Bool(false), row),
+            b'n' => self.literal("null", slot, Field::Null, row),
+            _ => Err(DecodeErrorKind::InvalidJson),
+        }
+    }
+
+    #[inline]
+    fn string_value(&mut self, slot: Option<usize>, row: &mut RowBuilder) -> Result<()> {
+        let start = self.pos + 1;
+        if let Some(end) = text::plain(self.text.as_bytes(), start) {
+            self.pos = end + 1;
+            if let Some(slot) = slot {
+                row.set(slot, Field::Str(&self.text[start..end]));
             }
-            _ => return self.fail(DecodeErrorKind::InvalidJson),
+            return Ok(());
+        }
+        let span = self.string()?;
+        if let Some(slot) = slot {
+            let text = &self.text[span.start..span.end];
+            row.set_str_with(slot, |out| text::unescape(text, out));
         }
         Ok(())
     }
 
     /// Scans a string whose opening quote is here.
-    #[inline]
     pub(super) fn string(&mut self) -> Result<Span> {
-        let span = text::scan(self.text.as_bytes(), self.pos + 1)
-            .map_err(|(kind, offset)| DecodeError { kind, offset })?;
-        self.pos = span.end + 1;
-        Ok(span)
+        match text::scan(self.text.as_bytes(), self.pos + 1) {
+            Ok(span) => {
+                self.pos = span.end + 1;
+                Ok(span)
+            }
+            Err((kind, offset)) => self.fail_at(offset, kind),
+        }
     }
 
     /// Scans an object whose brace is here; `member` is called with each name where its value begins.
+    #[inline]
     pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, Name<'_>) -> Result<()>) -> Result<()> {
         self.enter()?;
-        let frame = self.keys.enter();
+        let bytes = self.text.as_bytes();
+        let mut frame = self.keys.enter();
         if self.peek() == b'}' {
             self.pos += 1;
             self.depth -= 1;
@@ -137,43 +152,51 @@ impl<'a> Scanner<'a> {
         }
         loop {
             if self.peek() != b'"' {
-                return self.fail(DecodeErrorKind::InvalidJson);
+                return Err(DecodeErrorKind::InvalidJson);
             }
             let offset = self.pos;
-            let span = self.string()?;
-            if self.peek() != b':' {
-                return self.fail(DecodeErrorKind::InvalidJson);
-            }
-            self.pos += 1;
-            let text = self.text;
-            let raw = &text[span.start..span.end];
-            if span.escaped {
-                self.name.clear();
-                text::unescape(raw, self.name);
-                let name = std::mem::take(self.name);
-                let fresh = self.keys.add_escaped(text, frame, offset, Name::new(&name));
-                let outcome = unless_duplicate(fresh, offset).and_then(|()| member(self, Name::new(&name)));
-                *self.name = name;
-                outcome?;
-            } else {
-                let prefix = prefix(text.as_bytes(), span.start, raw.len());
-                let name = Name { text: raw, prefix };
-                let fresh = self.keys.add(text, frame, span.start, name);
-                unless_duplicate(fresh, offset)?;
+            let start = offset + 1;
+            if let Some(end) = text::plain(bytes, start) {
+                self.pos = end + 1;
+                self.colon()?;
+                let name = Name::at(bytes, start, end - start);
+                if !self.keys.add(bytes, &mut frame, start, name) {
+                    return self.fail_at(offset, DecodeErrorKind::DuplicateKey);
+                }
                 member(self, name)?;
+            } else {
+                let span = self.string()?;
+                self.colon()?;
+                let mut name = std::mem::take(self.name);
+                name.clear();
+                text::unescape(&self.text[span.start..span.end], &mut name);
+                if !self.keys.add_escaped(bytes, &mut frame, offset, Name::new(&name)) {
+                    return self.fail_at(offset, DecodeErrorKind::DuplicateKey);
+                }
+                member(self, Name::new(&name))?;
+                *self.name = name;
             }
             match self.peek() {
                 b',' => self.pos += 1,
                 b'}' => break,
-                _ => return self.fail(DecodeErrorKind::InvalidJson),
+                _ => return Err(DecodeErrorKind::InvalidJson),
             }
         }
         self.pos += 1;
         self.depth -= 1;
-        match self.keys.leave(self.text, frame) {
-            Some(offset) => unless_duplicate(false, offset),
+        match self.keys.leave(bytes, &frame) {
+            Some(offset) => self.fail_at(offset, DecodeErrorKind::DuplicateKey),
             None => Ok(()),
         }
+    }
+
+    #[inline]
+    fn colon(&mut self) -> Result<()> {
+        if self.peek() != b':' {
+            return Err(DecodeErrorKind::InvalidJson);
+        }
+        self.pos += 1;
+        Ok(())
     }
 
     fn array(&mut self, row: &mut RowBuilder) -> Result<()> {
@@ -188,7 +211,7 @@ impl<'a> Scanner<'a> {
             match self.peek() {
                 b',' => self.pos += 1,
                 b']' => break,
-                _ => return self.fail(DecodeErrorKind::InvalidJson),
+                _ => return Err(DecodeErrorKind::InvalidJson),
             }
         }
         self.pos += 1;
@@ -200,7 +223,7 @@ impl<'a> Scanner<'a> {
     fn enter(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return self.fail(DecodeErrorKind::TooDeep);
+            return Err(DecodeErrorKind::TooDeep);
         }
         self.pos += 1;
         Ok(())
@@ -214,23 +237,12 @@ impl<'a> Scanner<'a> {
         row: &mut RowBuilder,
     ) -> Result<()> {
         if !self.text.as_bytes()[self.pos..].starts_with(word.as_bytes()) {
-            return self.fail(DecodeErrorKind::InvalidJson);
+            return Err(DecodeErrorKind::InvalidJson);
         }
         self.pos += word.len();
         if let Some(slot) = slot {
             row.set(slot, field);
         }
         Ok(())
-    }
-}
-
-fn unless_duplicate(fresh: bool, offset: usize) -> Result<()> {
-    if fresh {
-        Ok(())
-    } else {
-        Err(DecodeError {
-            kind: DecodeErrorKind::DuplicateKey,
-            offset,
-        })
     }
 }

@@ -17,22 +17,16 @@ pub(super) struct Span {
     pub(super) escaped: bool,
 }
 
-/// Scans a string whose opening quote is just before `start`. The closing quote is at the span's end.
+/// The end of a string without escapes whose opening quote is just before `start`: where its closing quote is.
 #[inline]
-pub(super) fn scan(bytes: &[u8], start: usize) -> Result<Span, (DecodeErrorKind, usize)> {
+pub(super) fn plain(bytes: &[u8], start: usize) -> Option<usize> {
     let end = special(bytes, start);
-    if bytes.get(end) == Some(&b'"') {
-        return Ok(Span {
-            start,
-            end,
-            escaped: false,
-        });
-    }
-    scan_escaped(bytes, start, end)
+    (bytes.get(end) == Some(&b'"')).then_some(end)
 }
 
-fn scan_escaped(bytes: &[u8], start: usize, end: usize) -> Result<Span, (DecodeErrorKind, usize)> {
-    let mut i = end;
+/// Scans a string whose opening quote is just before `start`. The closing quote is at the span's end.
+pub(super) fn scan(bytes: &[u8], start: usize) -> Result<Span, (DecodeErrorKind, usize)> {
+    let mut i = start;
     let mut escaped = false;
     loop {
         i = special(bytes, i);
