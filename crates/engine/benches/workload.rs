@@ -109,7 +109,9 @@ pub fn deliver(component: &mut Component, input: usize, token: usize, payload: &
 
 /// Closes the window, encodes its result and accepts it; gives the number of bytes.
 pub fn close(component: &mut Component) -> usize {
-    component.timeout(Time(WINDOW));
+    while component.poll_timeout().is_some() {
+        component.timeout(Time(WINDOW));
+    }
     let mut bytes = 0;
     while let Some(effect) = component.poll_effect() {
         if let Effect::Send { id, event, .. } = effect {

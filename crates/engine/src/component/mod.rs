@@ -22,13 +22,14 @@ use crate::ack::{GroupId, Ledger, Messages};
 use crate::counters::{Counters, InputCounters};
 use crate::delivery::{Answer, Outbox};
 use crate::id::Id;
-use crate::join::OpenWindow;
+use crate::join::{Closing, OpenWindow};
 use crate::json::Decoder;
 use crate::row::RowBuilder;
 use crate::time::Time;
 use crate::window::Window;
 use budget::Budget;
 use effects::Effects;
+use windows::SLICE;
 
 /// One component's state.
 pub struct Component {
@@ -40,6 +41,8 @@ pub struct Component {
     row: RowBuilder,
     /// Windows by their start. Empty for other roles than joins.
     open: BTreeMap<Time, OpenWindow>,
+    /// The window that is being joined.
+    closing: Option<Closing>,
     /// The window of the last message.
     latest: Window,
     ledger: Ledger,
@@ -103,6 +106,7 @@ impl Component {
             decoder: Decoder::new(max_message_bytes),
             row: RowBuilder::default(),
             open: BTreeMap::new(),
+            closing: None,
             latest: Window::default(),
             ledger: Ledger::default(),
             outboxes,
@@ -142,10 +146,12 @@ impl Component {
         self.mind_budget();
     }
 
-    /// Time has passed. To be called when [`Component::poll_timeout`] is reached; earlier does no harm.
+    /// Time has passed. To be called when [`Component::poll_timeout`] is reached; earlier does no harm. A window
+    /// that takes long to join is not finished by one call: [`Component::poll_timeout`] asks for another one at
+    /// once, so that the runner can look at other things in between.
     pub fn timeout(&mut self, now: Time) {
         if self.live() {
-            self.close_windows(now, now);
+            self.close_windows(now, now, SLICE);
         }
         for outbox in 0..self.outboxes.len() {
             self.pump(outbox, now);
@@ -155,19 +161,18 @@ impl Component {
 
     /// When [`Component::timeout`] has to be called next, if at all.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let window = self
-            .open
-            .values()
-            .next()
+        let closing = self.closing.as_ref().map(Closing::bounds);
+        let window = closing
+            .or_else(|| self.open.values().next().map(OpenWindow::bounds))
             .filter(|_| self.live())
-            .map(|open| open.bounds().end);
+            .map(|window| window.end);
         let retry = self.outboxes.iter().filter_map(Outbox::next_retry).min();
         window.into_iter().chain(retry).min()
     }
 
     /// Closes all windows now, as when no more messages come.
     pub fn flush(&mut self, now: Time) {
-        self.close_windows(Time::MAX, now);
+        self.close_windows(Time::MAX, now, u64::MAX);
         self.mind_budget();
     }
 
@@ -183,7 +188,7 @@ impl Component {
 
     /// Whether nothing is held: no window is open and nothing waits to be accepted.
     pub fn is_idle(&self) -> bool {
-        self.open.is_empty() && self.ledger.is_empty()
+        self.open.is_empty() && self.closing.is_none() && self.ledger.is_empty()
     }
 
     /// Whether all inputs have recovered.

@@ -7,40 +7,50 @@ use super::shipping::{DEAD_LETTER, Shipment};
 use super::{Component, Effect, Role};
 use crate::event::{Data, DeadLetter, Event};
 use crate::id::Id;
-use crate::join::{Closed, FailedRow, JoinSpec, OpenWindow};
+use crate::join::{Closed, Closing, FailedRow, JoinSpec};
 use crate::time::Time;
 
 /// The input that speaks for a row where only one can: a row's dead letter goes to its topic.
 const FIRST: usize = 0;
 
+/// Combinations of messages to look at before the runner has a look at everything else: about a millisecond.
+pub(super) const SLICE: u64 = 4096;
+
 impl Component {
-    /// Closes all windows that end at `until` or before, the oldest first.
-    pub(super) fn close_windows(&mut self, until: Time, now: Time) {
+    /// Closes all windows that end at `until` or before, the oldest first, as far as `work` goes: so many
+    /// combinations of messages are looked at.
+    pub(super) fn close_windows(&mut self, until: Time, now: Time, mut work: u64) {
         let role = Arc::clone(&self.role);
         let Role::Join(spec) = &*role else { return };
-        while self
-            .open
-            .first_key_value()
-            .is_some_and(|(_, open)| open.bounds().end <= until)
+        while work > 0
+            && let Some(mut closing) = self.closing.take().or_else(|| self.next_to_close(until))
         {
-            if let Some((_, open)) = self.open.pop_first() {
-                self.close_window(spec, open, now);
+            if closing.advance(spec, &self.uid, self.budget.limit(), &mut work) {
+                self.close_window(spec, closing, now);
+            } else {
+                self.closing = Some(closing);
             }
         }
     }
 
-    fn close_window(&mut self, spec: &JoinSpec, open: OpenWindow, now: Time) {
+    fn next_to_close(&mut self, until: Time) -> Option<Closing> {
+        let first = self.open.first_entry()?;
+        let due = first.get().bounds().end <= until;
+        due.then(|| Closing::new(first.remove(), &self.uid))
+    }
+
+    fn close_window(&mut self, spec: &JoinSpec, closing: Closing, now: Time) {
         for input in 0..spec.inputs() {
-            self.budget.sub(Some(input), open.bytes(input));
+            self.budget.sub(Some(input), closing.bytes(input));
         }
-        let time = open.bounds().end;
+        let time = closing.bounds().end;
         let Closed {
             results,
             failed,
             messages,
             report,
             errors,
-        } = open.close(spec, &self.uid, self.budget.limit());
+        } = closing.finish(spec);
         self.counters.windows += 1;
         self.counters.rows += report.rows;
         for (reason, count) in errors {

@@ -1,18 +1,19 @@
 //! Closing a window: its rows, encoded, with their ids.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
-use super::encode::{Encoded, Encoder};
-use super::matching::{Bound, Matching, Single, Sink};
+use super::encode::{Encoded, Encoder, Encoding};
+use super::matching::{Bound, Matching, Progress, Single};
 use super::open::OpenWindow;
 use super::spec::JoinSpec;
 use crate::ack::Messages;
-use crate::counters::{CutShort, WindowReport};
-use crate::expr::{self, Context, EvalError};
+use crate::counters::WindowReport;
+use crate::expr::{self, Context};
 use crate::id::Id;
+use crate::window::Window;
 
 /// What a window leaves behind.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Closed {
     /// Encoded results: all rows in one, or one for each, with their ids.
     pub(crate) results: Vec<(Id, Vec<u8>)>,
@@ -26,6 +27,7 @@ pub(crate) struct Closed {
 }
 
 /// A row that could not be computed.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FailedRow {
     pub(crate) id: Id,
     /// The fields that the row would have been computed from, by variable.
@@ -34,44 +36,77 @@ pub(crate) struct FailedRow {
     pub(crate) message: String,
 }
 
-impl OpenWindow {
-    /// Joins the window's messages. Results of more than `limit` bytes are cut short.
-    pub(crate) fn close(self, spec: &JoinSpec, uid: &str, limit: u64) -> Closed {
-        let sides = &self.sides;
+/// A window that takes no more messages, while its rows are made.
+pub(crate) struct Closing {
+    open: OpenWindow,
+    progress: Progress,
+    encoding: Encoding,
+}
+
+impl Closing {
+    pub(crate) fn new(open: OpenWindow, uid: &str) -> Closing {
+        Closing {
+            progress: Progress::new(open.sides.len()),
+            encoding: Encoding::new(uid),
+            open,
+        }
+    }
+
+    /// The window's bounds.
+    pub(crate) fn bounds(&self) -> Window {
+        self.open.window
+    }
+
+    /// Bytes that an input's messages take.
+    pub(crate) fn bytes(&self, input: usize) -> u64 {
+        self.open.bytes(input)
+    }
+
+    /// Joins the window's messages, as far as `work` goes: it is the number of combinations to look at, and those
+    /// that were are taken off it. Results of more than `limit` bytes are cut short. Whether all is done.
+    pub(crate) fn advance(&mut self, spec: &JoinSpec, uid: &str, limit: u64, work: &mut u64) -> bool {
+        let window = self.open.window;
+        let sides = &self.open.sides;
         let bound: Vec<Bound<'_>> = sides.iter().map(|_| Bound::default()).collect();
         let views: Vec<&dyn expr::Row> = bound.iter().map(|row| row as &dyn expr::Row).collect();
         let mut matching = Matching {
-            steps: &spec.plan.steps,
+            plan: &spec.plan,
             sides,
             single: Single {
                 inputs: sides.len(),
-                window: self.window,
+                window,
             },
             bound: &bound,
-            cx: Context::new(&views).with_window(self.window.start, self.window.end),
-            rows: vec![0; sides.len()],
-            candidates: 0,
-            sink: Encoder::new(spec, uid, sides, limit),
+            cx: Context::new(&views).with_window(window.start, window.end),
+            limit,
+            progress: &mut self.progress,
+            encoder: Encoder {
+                spec,
+                uid,
+                sides,
+                limit,
+                to: &mut self.encoding,
+            },
         };
-        let (cut_short, candidates, encoder) = if spec.plan.in_order {
-            let cut_short = matching.run();
-            (cut_short, matching.candidates, matching.sink)
-        } else {
-            in_order(matching, limit)
-        };
+        matching.run(work)
+    }
+
+    /// What the window leaves behind, once all is done.
+    pub(crate) fn finish(self, spec: &JoinSpec) -> Closed {
+        let sides = &self.open.sides;
         let Encoded {
             results,
             failed,
             rows,
             errors,
-        } = encoder.finish();
+        } = self.encoding.finish(spec);
         let report = WindowReport {
-            window: self.window,
+            window: self.open.window,
             inputs: sides.iter().map(|side| side.counts).collect(),
-            candidates,
-            errors: self.errors + errors.values().sum::<u64>(),
+            candidates: self.progress.candidates,
+            errors: self.open.errors + errors.values().sum::<u64>(),
             rows,
-            cut_short,
+            cut_short: self.progress.cut_short,
         };
         let messages = Messages::Many(sides.iter().map(|side| side.store.tokens()).collect());
         Closed {
@@ -84,85 +119,5 @@ impl OpenWindow {
     }
 }
 
-/// Runs a join whose steps are not in the order of the inputs: collects its rows and brings them in order.
-fn in_order<'a>(matching: Matching<'a, Encoder<'a>>, limit: u64) -> (Option<CutShort>, u64, Encoder<'a>) {
-    let Matching {
-        steps,
-        sides,
-        single,
-        bound,
-        cx,
-        rows,
-        candidates,
-        sink,
-    } = matching;
-    let width = rows.len();
-    let collect = Collect {
-        flat: Vec::new(),
-        limit,
-        encoder: sink,
-    };
-    let mut finding = Matching {
-        steps,
-        sides,
-        single,
-        bound,
-        cx,
-        rows,
-        candidates,
-        sink: collect,
-    };
-    let mut cut_short = finding.run();
-    let Matching {
-        rows,
-        candidates,
-        sink: Collect { flat, encoder, .. },
-        ..
-    } = finding;
-    let mut found: Vec<&[u32]> = flat.chunks_exact(width).collect();
-    found.sort_unstable();
-    let mut encoding = Matching {
-        steps,
-        sides,
-        single,
-        bound,
-        cx,
-        rows,
-        candidates,
-        sink: encoder,
-    };
-    for row in found {
-        for (input, number) in row.iter().enumerate() {
-            encoding.bind(input, *number);
-        }
-        if let ControlFlow::Break(reason) = encoding.sink.row(&cx, row) {
-            cut_short = Some(reason);
-            break;
-        }
-    }
-    (cut_short, candidates, encoding.sink)
-}
-
-/// Keeps which messages make rows.
-struct Collect<'a> {
-    flat: Vec<u32>,
-    limit: u64,
-    /// Encodes them later; counts errors now.
-    encoder: Encoder<'a>,
-}
-
-impl Sink for Collect<'_> {
-    fn row(&mut self, _: &Context<'_>, rows: &[u32]) -> ControlFlow<CutShort> {
-        // Four bytes a number and the reference that sorts it.
-        let bytes = (self.flat.len() + rows.len()) * 4 + self.flat.len() / rows.len().max(1) * 16;
-        if bytes as u64 > self.limit {
-            return ControlFlow::Break(CutShort::Budget);
-        }
-        self.flat.extend_from_slice(rows);
-        ControlFlow::Continue(())
-    }
-
-    fn error(&mut self, error: &EvalError) {
-        self.encoder.error(error);
-    }
-}
+#[cfg(test)]
+mod tests;

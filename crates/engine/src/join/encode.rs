@@ -1,10 +1,8 @@
 //! Writes rows as JSON, and names them.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use super::emit::FailedRow;
-use super::matching::Sink;
 use super::open::Side;
 use super::spec::{Emit, JoinSpec};
 use crate::counters::CutShort;
@@ -28,10 +26,15 @@ const ROOM: usize = 256;
 
 /// Takes the rows that a join finds.
 pub(super) struct Encoder<'a> {
-    spec: &'a JoinSpec,
-    uid: &'a str,
-    sides: &'a [Side],
-    limit: u64,
+    pub(super) spec: &'a JoinSpec,
+    pub(super) uid: &'a str,
+    pub(super) sides: &'a [Side],
+    pub(super) limit: u64,
+    pub(super) to: &'a mut Encoding,
+}
+
+/// The rows so far.
+pub(super) struct Encoding {
     batch: Hash,
     /// The batch so far, or the row that is being written.
     out: Vec<u8>,
@@ -49,13 +52,9 @@ pub(super) struct Encoded {
     pub(super) errors: BTreeMap<&'static str, u64>,
 }
 
-impl<'a> Encoder<'a> {
-    pub(super) fn new(spec: &'a JoinSpec, uid: &'a str, sides: &'a [Side], limit: u64) -> Encoder<'a> {
-        Encoder {
-            spec,
-            uid,
-            sides,
-            limit,
+impl Encoding {
+    pub(super) fn new(uid: &str) -> Encoding {
+        Encoding {
             batch: Hash::of_component(BATCH, uid),
             out: Vec::new(),
             complete: 0,
@@ -63,15 +62,17 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Encoded {
-        if self.spec.emit == Emit::Batch && !self.out.is_empty() {
+    pub(super) fn finish(mut self, spec: &JoinSpec) -> Encoded {
+        if spec.emit == Emit::Batch && !self.out.is_empty() {
             self.out.push(b']');
             self.out.shrink_to(self.out.len() * 2);
             self.done.results.push((self.batch.finish(), self.out));
         }
         self.done
     }
+}
 
+impl Encoder<'_> {
     fn id(&self, domain: u8, rows: &[u32]) -> Id {
         let mut hash = Hash::of_component(domain, self.uid);
         hash.row(ids(self.spec, self.sides, rows));
@@ -81,29 +82,30 @@ impl<'a> Encoder<'a> {
     /// Makes room in a batch. How far the outermost input has come says how long the batch will be; that is
     /// trusted up to four times what there is, so that growing copies little and reserves little in vain.
     fn reserve(&mut self, rows: &[u32]) {
-        let used = self.out.len();
-        if self.out.capacity() - used < ROOM
+        let used = self.to.out.len();
+        if self.to.out.capacity() - used < ROOM
             && let (Some(side), Some(done)) = (self.sides.first(), rows.first().filter(|done| **done > 0))
         {
             let projected = used / *done as usize * side.store.len();
             let wanted = (projected + projected / 16).min(used * 4);
-            self.out.reserve_exact(wanted.saturating_sub(used));
+            self.to.out.reserve_exact(wanted.saturating_sub(used));
         }
     }
 
     /// Appends the row that `select` makes, or all messages by variable.
     fn write(&mut self, cx: &Context<'_>, rows: &[u32]) -> Result<(), EvalError> {
+        let out = &mut self.to.out;
         if let Some(select) = &self.spec.select {
-            return select.write_json(cx, &mut self.out);
+            return select.write_json(cx, out);
         }
         for (input, variable) in self.spec.variables.iter().enumerate() {
-            self.out.push(if input == 0 { b'{' } else { b',' });
-            write_string(variable, &mut self.out);
-            self.out.push(b':');
+            out.push(if input == 0 { b'{' } else { b',' });
+            write_string(variable, out);
+            out.push(b':');
             let row = self.sides[input].store.row(rows[input] as usize);
-            write_field(row.field(self.spec.layouts[input].slots()), &mut self.out);
+            write_field(row.field(self.spec.layouts[input].slots()), out);
         }
-        self.out.push(b'}');
+        out.push(b'}');
         Ok(())
     }
 
@@ -121,49 +123,50 @@ impl<'a> Encoder<'a> {
         out.push(b'}');
         out
     }
-}
 
-impl Sink for Encoder<'_> {
-    fn row(&mut self, cx: &Context<'_>, rows: &[u32]) -> ControlFlow<CutShort> {
-        let before = self.out.len();
-        if self.complete + before as u64 > self.limit {
-            return ControlFlow::Break(CutShort::Budget);
+    /// A row: `rows` holds the number of each input's message, by input; `cx` evaluates on them. Fails if it has
+    /// no room.
+    pub(super) fn row(&mut self, cx: &Context<'_>, rows: &[u32]) -> Result<(), CutShort> {
+        let before = self.to.out.len();
+        if self.to.complete + before as u64 > self.limit {
+            return Err(CutShort::Budget);
         }
         let batch = self.spec.emit == Emit::Batch;
         if batch {
             self.reserve(rows);
-            self.out.push(if before == 0 { b'[' } else { b',' });
+            self.to.out.push(if before == 0 { b'[' } else { b',' });
         }
         match self.write(cx, rows) {
             Ok(()) if batch => {
-                self.done.rows += 1;
-                self.batch.row(ids(self.spec, self.sides, rows));
+                self.to.done.rows += 1;
+                self.to.batch.row(ids(self.spec, self.sides, rows));
             }
             Ok(()) => {
-                self.done.rows += 1;
-                let data = std::mem::take(&mut self.out);
-                self.complete += data.capacity() as u64 + EVENT;
-                self.done.results.push((self.id(ROW, rows), data));
+                self.to.done.rows += 1;
+                let data = std::mem::take(&mut self.to.out);
+                self.to.complete += data.capacity() as u64 + EVENT;
+                let id = self.id(ROW, rows);
+                self.to.done.results.push((id, data));
             }
             Err(error) => {
-                self.out.truncate(before);
+                self.to.out.truncate(before);
                 self.error(&error);
-                let data = self.fields(rows);
-                self.complete += data.capacity() as u64 + 2 * EVENT;
-                let (reason, message) = (error.reason(), error.to_string());
-                self.done.failed.push(FailedRow {
+                let failed = FailedRow {
                     id: self.id(FAILED, rows),
-                    data,
-                    reason,
-                    message,
-                });
+                    data: self.fields(rows),
+                    reason: error.reason(),
+                    message: error.to_string(),
+                };
+                self.to.complete += failed.data.capacity() as u64 + 2 * EVENT;
+                self.to.done.failed.push(failed);
             }
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
 
-    fn error(&mut self, error: &EvalError) {
-        *self.done.errors.entry(error.reason()).or_default() += 1;
+    /// An evaluation that failed.
+    pub(super) fn error(&mut self, error: &EvalError) {
+        *self.to.done.errors.entry(error.reason()).or_default() += 1;
     }
 }
 

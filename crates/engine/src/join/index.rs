@@ -12,6 +12,9 @@ use crate::value::Value;
 /// No row follows.
 const END: u32 = u32::MAX;
 
+/// Rows that are fetched from memory together.
+const FETCH: u8 = 16;
+
 /// Rows whose keys are equal.
 #[derive(Clone, Copy, Debug)]
 struct Group {
@@ -101,19 +104,48 @@ impl Index {
     }
 
     /// The rows with this key, in the order in which they came.
-    pub(super) fn find<'i>(
-        &'i self,
-        key: &Key<'_>,
-        store: &Store,
-        build: &[Program],
-        single: Single,
-    ) -> Chain<'i> {
+    pub(super) fn find(&self, key: &Key<'_>, store: &Store, build: &[Program], single: Single) -> Chain {
         let hash = key.hash();
         let same = |group: &Group| group.hash == hash && equal(single, group.first, key, store, build);
         Chain {
-            next: &self.next,
             row: self.groups.find(hash, same).map_or(END, |group| group.first),
+            fetched: 0,
         }
+    }
+
+    /// The next row of a chain.
+    #[inline]
+    pub(super) fn next(&self, chain: &mut Chain, store: &Store) -> Option<u32> {
+        let row = chain.row;
+        if row == END {
+            return None;
+        }
+        if chain.fetched == 0 {
+            self.fetch(row, store);
+            chain.fetched = FETCH;
+        }
+        chain.fetched -= 1;
+        chain.row = self.after(row);
+        Some(row)
+    }
+
+    fn after(&self, row: u32) -> u32 {
+        self.next.get(row as usize).copied().unwrap_or(END)
+    }
+
+    /// Reads a bit of each of the next rows. A key's rows are all over a window's memory; the processor waits for
+    /// many of them together as long as for one.
+    fn fetch(&self, mut row: u32, store: &Store) {
+        let mut sum = 0;
+        for _ in 0..FETCH {
+            if row == END {
+                break;
+            }
+            sum ^= store.touch(row as usize);
+            row = self.after(row);
+        }
+        // What is not used would not be read.
+        std::hint::black_box(sum);
     }
 
     /// Bytes allocated.
@@ -132,21 +164,10 @@ fn equal(single: Single, row: u32, key: &Key<'_>, store: &Store, build: &[Progra
     })
 }
 
-/// The rows of a group.
-pub(super) struct Chain<'i> {
-    next: &'i [u32],
+/// The rows of a group that are left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain {
     row: u32,
-}
-
-impl Iterator for Chain<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        if self.row == END {
-            return None;
-        }
-        let row = self.row;
-        self.row = self.next.get(row as usize).copied().unwrap_or(END);
-        Some(row)
-    }
+    /// How many of them have been fetched from memory.
+    fetched: u8,
 }

@@ -18,6 +18,6 @@ mod store;
 pub use explain::{Explanation, StepExplanation};
 pub use spec::{Clause, Emit, JoinSpec, SpecError};
 
-pub(crate) use emit::{Closed, FailedRow};
+pub(crate) use emit::{Closed, Closing, FailedRow};
 pub(crate) use open::{Arrival, OpenWindow};
 pub(crate) use spec::{compile_select, compile_where, layout};

@@ -99,6 +99,14 @@ impl Store {
         Row::new(bytes.get(HEADER..).unwrap_or(&[]), text, word(bytes, 28))
     }
 
+    /// Something of all that is kept of a row.
+    pub(super) fn touch(&self, row: usize) -> u8 {
+        let bytes = self.bytes_of(row);
+        let text = self.texts.get(word(bytes, 24));
+        let text = text.and_then(|text| text.as_bytes().get(word(bytes, 28)));
+        bytes.last().unwrap_or(&0) ^ text.unwrap_or(&0)
+    }
+
     /// The id of a row's message.
     pub(super) fn id(&self, row: usize) -> Id {
         Id(self

@@ -1,0 +1,70 @@
+//! A window closes the same way however its work is cut into slices.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::join::Emit;
+use crate::json::{Decoder, MAX_MESSAGE_BYTES};
+use crate::row::RowBuilder;
+use crate::time::Time;
+
+/// The message of an input: its fields `k` and `v`.
+type Message = (usize, u8, u8);
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// Keys, none at all, residues, and steps that are not in the order of the inputs.
+const CONDITIONS: [&str; 6] = [
+    "a.k == b.k && b.k == c.k",
+    "a.k == c.k && c.v == b.v",
+    "a.k == c.k && b.v > a.v",
+    "a.k + b.k > c.k",
+    "a.v == b.v && 3 / (b.k - c.k) < 2",
+    "true",
+];
+
+fn close(condition: &str, emit: Emit, limit: u64, messages: &[Message], slices: &[u64]) -> Closed {
+    // Fails for messages whose key is zero.
+    let select = "{'a': a.v, 'b': b.v / a.k, 'c': c.v}";
+    let spec = JoinSpec::new(&NAMES, 10, Some(condition), Some(select), emit).unwrap();
+    let window = Window {
+        start: Time(0),
+        end: Time(10),
+    };
+    let mut open = OpenWindow::new(&spec, window);
+    let mut decoder = Decoder::new(MAX_MESSAGE_BYTES);
+    let mut row = RowBuilder::default();
+    for (token, (input, k, v)) in messages.iter().enumerate() {
+        let payload = format!("{{\"k\":{k},\"v\":{v}}}");
+        decoder
+            .decode(payload.as_bytes(), spec.layout(*input), 0, &mut row)
+            .unwrap();
+        let id = || Id::of_event("source", &token.to_string());
+        open.arrive(&spec, *input, (id, token as u64), &row, |_| {});
+    }
+    let mut closing = Closing::new(open, "uid");
+    let mut slices = slices.iter().cycle();
+    loop {
+        let mut work = *slices.next().unwrap();
+        if closing.advance(&spec, "uid", limit, &mut work) {
+            return closing.finish(&spec);
+        }
+        assert_eq!(work, 0, "it stops only when its work is done");
+    }
+}
+
+proptest! {
+    #[test]
+    fn slices_change_nothing(
+        condition in prop::sample::select(CONDITIONS.as_slice()),
+        each in any::<bool>(),
+        limit in prop_oneof![Just(u64::MAX), 0..2_000u64],
+        messages in prop::collection::vec((0..3usize, 0..4u8, 0..4u8), 0..30),
+        slices in prop::collection::vec(1..20u64, 1..5),
+    ) {
+        let emit = if each { Emit::Each } else { Emit::Batch };
+        let whole = close(condition, emit, limit, &messages, &[u64::MAX]);
+        let sliced = close(condition, emit, limit, &messages, &slices);
+        prop_assert_eq!(whole, sliced);
+    }
+}
