@@ -5,11 +5,14 @@ use streaming_engine::expr::{self, Diagnostic, Expr, Scope};
 
 use crate::document::Resource;
 use crate::problem::{Problem, Report};
+use crate::reason;
 
 /// The expressions of a component that have been found good.
 pub(crate) struct Compiled {
     pub(crate) filter: Option<String>,
     pub(crate) select: Option<String>,
+    /// What `where` is made of: conditions all of which have to be true.
+    pub(crate) conditions: Vec<Expr>,
 }
 
 /// Compiles `where` and `select` in a scope. Both are tried, and the problems of both reported.
@@ -23,11 +26,14 @@ pub(crate) fn compile(
     let mut good = true;
     let mut one = |field, source: Option<&Expression>, compile: &dyn Fn(&str) -> Result<Expr, Diagnostic>| {
         let source = source.filter(|source| !source.trim().is_empty())?;
-        if let Err(diagnostic) = compile(source) {
-            good = false;
-            report.problem(resource, problem(resource, field, source, diagnostic));
+        match compile(source) {
+            Ok(compiled) => Some((source.0.clone(), compiled)),
+            Err(diagnostic) => {
+                good = false;
+                report.problem(resource, problem(resource, field, source, diagnostic));
+                None
+            }
         }
-        Some(source.0.clone())
     };
     let filter = one("spec.stream.where", filter, &|source| {
         expr::compile_bool(source, scope)
@@ -35,7 +41,69 @@ pub(crate) fn compile(
     let select = one("spec.stream.select", select, &|source| {
         expr::compile(source, scope)
     });
-    good.then_some(Compiled { filter, select })
+    let (filter, condition) = filter.unzip();
+    let conditions = condition.map(|condition| conditions(resource, condition, report));
+    good.then_some(Compiled {
+        filter,
+        select: select.map(|(source, _)| source),
+        conditions: conditions.unwrap_or_default(),
+    })
+}
+
+/// Takes a condition apart, and warns about parts that hardly are what was meant.
+fn conditions(resource: &Resource, whole: Expr, report: &mut Report) -> Vec<Expr> {
+    const FIELD: &str = "spec.stream.where";
+    let mut warn = |reason, message: String, help: String| {
+        report.warning(resource, resource.at(FIELD, reason, message).help(help));
+    };
+    if whole.is_field() {
+        let text = whole.source();
+        warn(
+            reason::NO_COMPARISON,
+            format!(
+                "is true only where `{text}` is the boolean true; any other value there is an error and matches nothing"
+            ),
+            format!(
+                "compare it, as in `{text} > 0`, `{text} == \"...\"` or, if it is a boolean, `{text} == true`"
+            ),
+        );
+    }
+    let constant = whole.as_constant();
+    let conditions = whole.conjuncts();
+    for condition in &conditions {
+        let text = shortened(condition.source());
+        let same = condition
+            .as_equality()
+            .is_some_and(|(left, right)| left.source() == right.source() && !left.inputs().is_empty());
+        match condition.as_constant() {
+            Some(true) if constant != Some(false) => warn(
+                reason::ALWAYS_TRUE,
+                format!("`{text}` is always true, so it keeps nothing out"),
+                "remove it, or compare a field with something".to_owned(),
+            ),
+            Some(false) => warn(
+                reason::NEVER_TRUE,
+                format!("`{text}` is never true, so nothing ever matches"),
+                "compare a field with something; `suspend: true` is what stops a component".to_owned(),
+            ),
+            None if same => warn(
+                reason::ALWAYS_TRUE,
+                format!("`{text}` compares a value with itself"),
+                "compare it with something else; two inputs are told apart by their names".to_owned(),
+            ),
+            _ => {}
+        }
+    }
+    conditions
+}
+
+fn shortened(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut shown: String = line.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn problem(resource: &Resource, field: &str, source: &str, diagnostic: Diagnostic) -> Problem {

@@ -83,6 +83,14 @@ pub const MISSING_PROPERTY: &str = "MissingProperty";
 pub const INLINE_CREDENTIAL: &str = "InlineCredential";
 /// A field that is set changes nothing.
 pub const NO_EFFECT: &str = "NoEffect";
+/// A condition that is nothing but a field.
+pub const NO_COMPARISON: &str = "NoComparison";
+/// A condition that keeps nothing out.
+pub const ALWAYS_TRUE: &str = "AlwaysTrue";
+/// A condition that lets nothing through.
+pub const NEVER_TRUE: &str = "NeverTrue";
+/// Nothing says which messages of two inputs belong together.
+pub const CROSS_JOIN: &str = "CrossJoin";
 /// A Stream that nobody receives.
 pub const NO_RECIPIENTS: &str = "NoRecipients";
 /// A recipient that does not read the Stream.

@@ -68,6 +68,15 @@ pub(super) fn retype(value: &Value, wanted: &str, schema: &Value, path: &str) ->
                 shortened(text)
             ))
         }
+        ("string", Value::Bool(true)) if is_condition(path) => {
+            Some("leave it out: without a condition everything matches".to_owned())
+        }
+        ("string", Value::Bool(false)) if is_condition(path) => {
+            Some("nothing would ever match; `suspend: true` is what stops a component".to_owned())
+        }
+        ("string", Value::Number(number)) if is_condition(path) => {
+            Some(format!("write a condition, as in `name.field == {number}`"))
+        }
         ("string", Value::Number(_) | Value::Bool(_)) => Some(format!("put it in quotes: \"{value}\"")),
         ("integer" | "number", Value::String(text)) => text
             .trim()
@@ -84,6 +93,10 @@ pub(super) fn retype(value: &Value, wanted: &str, schema: &Value, path: &str) ->
         ("object", Value::Array(_)) => Some("write it without the leading `- `".to_owned()),
         _ => None,
     }
+}
+
+fn is_condition(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, field)| field == "where")
 }
 
 /// What a field is for: the first sentence of its description, and its example.

@@ -26,6 +26,7 @@ mod types;
 use std::sync::Arc;
 
 use crate::layout::Layout;
+use crate::value::Value;
 
 use code::{Op, OpId, Unit};
 use types::Types;
@@ -73,9 +74,18 @@ pub fn compile_bool(source: &str, scope: &Scope) -> Result<Expr, Diagnostic> {
         .unwrap_or_default();
     let message = format!("a condition is true or false, but this is {}", expr.types);
     let fault = diagnostic::Fault::new("NotABool", span, message);
-    Err(fault
-        .help("compare it with something: ==, !=, <, <=, >, >=, in")
-        .locate(source))
+    let help = match expr.unit.op(expr.root) {
+        Op::Const(_) => "compare a field of a message with it, as in `name.field == ...`",
+        _ if expr.types.meets(Types::NUMBER) => "compare it with a number: ==, !=, <, <=, >, >=",
+        _ if expr.types.meets(Types::STRING) => {
+            "compare it with a text: == or !=, or startsWith, contains, matches"
+        }
+        _ if expr.types.meets(Types::LIST.or(Types::MAP)) => {
+            "ask for what is in it: `size(...) > 0`, `x in ...`, or exists(x, condition)"
+        }
+        _ => "compare it with something: ==, !=, <, <=, >, >=, in",
+    };
+    Err(fault.help(help).locate(source))
 }
 
 /// A set of inputs, by their places in the scope.
@@ -176,6 +186,28 @@ impl Expr {
             } => Some((self.part(*left), self.part(*right))),
             _ => None,
         }
+    }
+
+    /// Whether it is true, or is false, whatever the messages are; `None` if that depends on them, or can't be told.
+    pub fn as_constant(&self) -> Option<bool> {
+        let parts = |items: &[OpId], decides: bool| {
+            let all: Vec<_> = items.iter().map(|id| self.part(*id).as_constant()).collect();
+            if all.contains(&Some(decides)) {
+                return Some(decides);
+            }
+            all.iter().all(|part| *part == Some(!decides)).then_some(!decides)
+        };
+        match self.unit.op(self.root) {
+            Op::Const(Value::Bool(value)) => Some(*value),
+            Op::And(items) => parts(items, false),
+            Op::Or(items) => parts(items, true),
+            _ => None,
+        }
+    }
+
+    /// Whether it is nothing but a field of a message, or a whole message.
+    pub fn is_field(&self) -> bool {
+        matches!(self.unit.op(self.root), Op::Field(_))
     }
 
     /// Its text, as it was written.
