@@ -1,0 +1,101 @@
+//! rabbitmq-server, with an epmd of its own, so that it meets no other node on the machine.
+
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use crate::process::{Process, free_port};
+
+/// Debian's script under /usr/sbin changes to another user first; this one doesn't.
+const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/// A `RabbitMQ` node. Starting one takes seconds: share it.
+#[derive(Debug)]
+pub struct RabbitMq {
+    port: u16,
+    epmd_port: u16,
+    folder: TempDir,
+    // In this order: the node ends before the epmd that knows it.
+    node: Option<Process>,
+    _epmd: Process,
+}
+
+impl RabbitMq {
+    /// Starts one, with the user `guest`.
+    ///
+    /// # Errors
+    /// It is not installed, or doesn't come up.
+    pub fn start() -> Result<RabbitMq> {
+        let epmd_port = free_port()?;
+        let mut epmd = Command::new("epmd");
+        epmd.args(["-address", "127.0.0.1", "-port", &epmd_port.to_string()]);
+        epmd.stdout(Stdio::null()).stderr(Stdio::null());
+        let folder = tempfile::Builder::new().prefix("rabbitmq-").tempdir()?;
+        let mut epmd = Process::start(&mut epmd, folder.path())?;
+        epmd.wait_for(epmd_port, Duration::from_secs(10))
+            .context("epmd")?;
+        let mut rabbit = RabbitMq {
+            port: free_port()?,
+            epmd_port,
+            folder,
+            node: None,
+            _epmd: epmd,
+        };
+        fs::write(rabbit.folder.path().join("plugins"), "[].\n")?;
+        rabbit.resume()?;
+        Ok(rabbit)
+    }
+
+    /// The port of its AMQP listener.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `amqp://guest:guest@127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it, as a power failure would.
+    pub fn kill(&mut self) {
+        self.node = None;
+    }
+
+    /// Starts it again after [`RabbitMq::kill`], with the port and the data that it had.
+    ///
+    /// # Errors
+    /// As for [`RabbitMq::start`].
+    pub fn resume(&mut self) -> Result<()> {
+        let folder = self.folder.path();
+        let log = File::create(folder.join("out.log"))?;
+        let mut command = Command::new(PROGRAM);
+        command
+            .env("HOME", folder)
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_CONF_ENV_FILE", folder.join("none"))
+            .env("RABBITMQ_CONFIG_FILE", folder.join("none"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins"))
+            .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
+            .env("RABBITMQ_LOG_BASE", folder.join("log"))
+            .env("RABBITMQ_GENERATED_CONFIG_DIR", folder.join("config"))
+            .env("RABBITMQ_PID_FILE", folder.join("pid"))
+            .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port))
+            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODE_PORT", self.port.to_string())
+            .env("RABBITMQ_DIST_PORT", free_port()?.to_string())
+            // Few threads, and none that spins: tests share the machine.
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none")
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let node = self.node.insert(Process::start(&mut command, folder)?);
+        node.wait_for(self.port, Duration::from_secs(90))
+            .with_context(|| {
+                let said = fs::read_to_string(folder.join("out.log")).unwrap_or_default();
+                format!("rabbitmq-server; it said:\n{said}")
+            })
+    }
+}
