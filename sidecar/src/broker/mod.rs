@@ -4,14 +4,19 @@
 //! a [`Sink`] that publishes. Reading and acking are apart so that a window can be held unacked while reading goes
 //! on. Nothing in here knows what is done with a message.
 
+mod backoff;
 mod clock;
 pub mod embedded;
+mod pace;
+mod properties;
+mod redis;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use streaming_engine::time::Time;
+use streaming_plan::{ClusterStream, Protocol};
 
 /// A message as a source got it.
 #[derive(Clone, Debug)]
@@ -131,7 +136,7 @@ pub struct Consumer {
 }
 
 /// Why a broker didn't do what it was asked to.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{broker}: {what}")]
 pub struct BrokerError {
     /// The `ClusterStream`'s name, and where it is, without credentials.
@@ -142,4 +147,29 @@ pub struct BrokerError {
     pub what: String,
     /// Whether trying again may help.
     pub transient: bool,
+}
+
+impl BrokerError {
+    fn new(broker: &Arc<str>, reason: &'static str, what: impl Into<String>, transient: bool) -> BrokerError {
+        BrokerError {
+            broker: Arc::clone(broker),
+            reason,
+            what: what.into(),
+            transient,
+        }
+    }
+}
+
+/// The broker that a `ClusterStream` of this name speaks to. It is first connected to when it is used.
+///
+/// # Errors
+/// Properties that don't make sense, and protocols that there is no client for.
+pub fn open(name: &str, cluster_stream: &ClusterStream) -> Result<Arc<dyn Broker>, BrokerError> {
+    match cluster_stream.protocol {
+        Protocol::Redis => Ok(Arc::new(redis::Redis::new(name, &cluster_stream.properties)?)),
+        Protocol::RabbitMq | Protocol::Mqtt => {
+            let what = "this protocol is not supported yet: use redis";
+            Err(BrokerError::new(&name.into(), "UnsupportedProtocol", what, false))
+        }
+    }
 }

@@ -125,13 +125,8 @@ impl Sink for Embedded {
 
 impl Embedded {
     fn full(&self) -> BrokerError {
-        BrokerError {
-            broker: Arc::clone(&self.shared.name),
-            reason: "BrokerFull",
-            what: "the embedded broker is full; it takes messages again when its readers have acked some"
-                .into(),
-            transient: true,
-        }
+        let what = "the embedded broker is full; it takes messages again when its readers have acked some";
+        BrokerError::new(&self.shared.name, "BrokerFull", what, true)
     }
 }
 

@@ -1,0 +1,152 @@
+//! Messages that a dead consumer of the group took and never acked. One is claimed when nobody has touched it for
+//! `processingTimeout`; who is alive touches what it holds before that. For windows nothing is claimed: the messages of
+//! one window belong together, and come back when their consumer does.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
+
+use super::super::BrokerError;
+use super::super::properties::Properties;
+use super::Member;
+use super::entries::{self, Entry};
+use super::link::Lazy;
+use super::tokens::{Id, Tokens};
+
+/// Claimed at once.
+const CHUNK: usize = 100;
+
+/// When to claim.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// For how long nobody may have touched a message.
+    idle: Duration,
+    /// How often to look.
+    every: Duration,
+}
+
+impl Times {
+    /// By Dapr's names and defaults; `None` if either is 0, which turns it off.
+    pub(super) fn new(properties: &Properties<'_>) -> Result<Option<Times>, BrokerError> {
+        let or = |name, seconds| {
+            let set = properties.duration(name);
+            set.map(|set| set.unwrap_or(Duration::from_secs(seconds)))
+        };
+        let times = Times {
+            idle: or("processingTimeout", 60)?,
+            every: or("redeliverInterval", 15)?,
+        };
+        Ok((!times.idle.is_zero() && !times.every.is_zero()).then_some(times))
+    }
+}
+
+/// A reader's claims.
+#[derive(Debug)]
+pub(super) struct Claims {
+    times: Times,
+    due: Instant,
+}
+
+impl Claims {
+    pub(super) fn new(times: Times) -> Claims {
+        Claims {
+            times,
+            due: Instant::now(),
+        }
+    }
+
+    /// How long a read may block without delaying a claim.
+    pub(super) fn every(&self) -> Duration {
+        self.times.every
+    }
+
+    /// Claims, if it is time for it. Gives entries with the deliveries that they have had.
+    pub(super) async fn run(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+        member: &Member,
+        tokens: &Mutex<Tokens>,
+    ) -> RedisResult<Vec<(Entry, u32)>> {
+        if Instant::now() < self.due {
+            return Ok(Vec::new());
+        }
+        let idle = u64::try_from(self.times.idle.as_millis()).unwrap_or(u64::MAX);
+        let mut pending = redis::cmd("XPENDING");
+        pending
+            .arg(&*member.topic)
+            .arg(&*member.group)
+            .arg("IDLE")
+            .arg(idle)
+            .arg("-")
+            .arg("+")
+            .arg(CHUNK);
+        let rows = entries::pending(pending.query_async(connection).await?);
+        let full = rows.len() == CHUNK;
+        let held: HashSet<Id> = tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .held()
+            .collect();
+        let dead = rows.into_iter().filter(|(id, ..)| !held.contains(id));
+        let dead: HashMap<Id, u32> = dead.map(|(id, _, deliveries)| (id, deliveries)).collect();
+        // A full answer that was all ours would come again at once.
+        if !full || dead.is_empty() {
+            self.due = Instant::now() + self.times.every;
+        }
+        if dead.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut claim = redis::cmd("XCLAIM");
+        claim
+            .arg(&*member.topic)
+            .arg(&*member.group)
+            .arg(&*member.consumer)
+            .arg(idle);
+        for id in dead.keys() {
+            claim.arg(id.to_string());
+        }
+        let mut entries = entries::entries(claim.query_async(connection).await?);
+        entries.sort_by_key(|entry| entry.id);
+        let deliveries = |entry: &Entry| dead.get(&entry.id).copied().unwrap_or(0);
+        Ok(entries
+            .into_iter()
+            .map(|entry| (deliveries(&entry), entry))
+            .map(|(n, e)| (e, n))
+            .collect())
+    }
+}
+
+/// Touches what is held, so that no other consumer takes it for abandoned. Runs until it is dropped.
+pub(super) async fn keep(times: Times, member: Member, tokens: Arc<Mutex<Tokens>>, commands: Arc<Lazy>) {
+    loop {
+        tokio::time::sleep(times.idle / 3).await;
+        let held: Vec<Id> = tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .held()
+            .collect();
+        for ids in held.chunks(CHUNK) {
+            // Who can't reach Redis finds out when it reads; this only tries again later.
+            let Ok(mut connection) = commands.get().await else {
+                break;
+            };
+            let mut touch = redis::cmd("XCLAIM");
+            touch
+                .arg(&*member.topic)
+                .arg(&*member.group)
+                .arg(&*member.consumer)
+                .arg(0);
+            for id in ids {
+                touch.arg(id.to_string());
+            }
+            if touch.arg("JUSTID").exec_async(&mut connection).await.is_err() {
+                commands.broke().await;
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What every broker must do, asked of each: the embedded one, and real servers that the tests start. A behaviour is written
+//! once, in `behaviours`; what only one protocol has is in a file of its own.
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod behaviours;
+mod common;
+mod redis;
+
+/// Makes a test of every behaviour for every broker.
+macro_rules! contract {
+    ($($behaviour:ident)*) => {
+        contract!(@bed embedded $($behaviour)*);
+        contract!(@bed redis $($behaviour)*);
+    };
+    (@bed $bed:ident $($behaviour:ident)*) => {
+        mod $bed {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    crate::behaviours::$behaviour(&crate::common::Bed::$bed()).await;
+                }
+            )*
+        }
+    };
+}
+
+mod contract {
+    contract! {
+        messages_come_in_order
+        what_was_published_before_the_consumer_is_up_waits_for_it
+        acked_messages_are_gone
+        unacked_messages_come_again_before_new_ones
+        acks_may_come_in_any_order
+        an_empty_topic_is_recovered_at_once
+        every_group_gets_everything
+        consumers_of_a_group_share
+        payloads_arrive_as_they_were
+        large_payloads_arrive_as_they_were
+        a_backlog_is_not_read_ahead_without_bound
+        a_window_of_many_messages_can_be_held_unacked
+        a_cancelled_receive_loses_nothing
+    }
+}
