@@ -1,6 +1,7 @@
-//! A Kubernetes control plane for tests and for trying things: built from Go modules, started and ended here.
+//! A Kubernetes control plane, or a cluster with a node, for tests and for trying things: built from Go modules, started
+//! and ended here.
 //!
-//! Tests start their own, through the same library; `up` is for a person at a shell.
+//! Tests start their own, through the same libraries; `up` is for a person at a shell.
 
 mod build;
 
@@ -9,17 +10,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use cluster::Node;
 use control_plane::{Assets, ControlPlane, Kept, assets};
 
-pub(crate) use build::{finish_build, start_build};
+use crate::images;
+
+pub(crate) use build::{start_build, wait_for_build};
 
 /// What to do with it.
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Build etcd, kube-apiserver and kubectl, unless they are there or `KUBEBUILDER_ASSETS` names them.
-    Build,
+    Build {
+        /// Also build what a node needs: kubelet, containerd and the like.
+        #[arg(long)]
+        node: bool,
+    },
     /// Start a control plane and print what `env` prints.
-    Up,
+    Up {
+        /// Also start a node, on which pods run. Needs root.
+        #[arg(long)]
+        node: bool,
+    },
     /// End it and remove everything that it wrote.
     Down,
     /// Print the shell's variables for it: eval "$(cargo xtask cluster env)".
@@ -28,15 +40,35 @@ pub(crate) enum Action {
 
 pub(crate) fn run(action: &Action) -> Result<()> {
     match action {
-        Action::Build => build::run(),
-        Action::Up => up(),
+        Action::Build { node } => build::run(*node),
+        Action::Up { node: true } => up_with_node(),
+        Action::Up { node: false } => up(),
         Action::Down => down(),
         Action::Env => env(),
     }
 }
 
+/// The node that `up --node` started, if it still runs.
+pub(crate) fn node() -> Result<Option<Node>> {
+    Node::kept(&node_folder())
+}
+
+/// Builds what a node needs and starts one, with all that it writes in a folder of the target folder.
+pub(crate) fn start_node(folder: &str) -> Result<Node> {
+    build::run(true)?;
+    Node::start(&assets::target().join(folder), &images::pause()?)
+}
+
+fn up_with_node() -> Result<()> {
+    if node()?.is_some() || note().exists() {
+        bail!("a cluster is up already; cargo xtask cluster down ends it");
+    }
+    start_node(NODE)?.keep();
+    env()
+}
+
 fn up() -> Result<()> {
-    if note().exists() {
+    if node()?.is_some() || note().exists() {
         bail!("a control plane is up already; cargo xtask cluster down ends it");
     }
     let control_plane = ControlPlane::start(&Assets::find()?)?;
@@ -49,32 +81,45 @@ fn up() -> Result<()> {
 }
 
 fn down() -> Result<()> {
-    let Some((folder, processes)) = noted()? else {
-        println!("no control plane is up");
-        return Ok(());
-    };
-    for process in processes {
-        control_plane::end(process, &folder)?;
+    let mut anything = node_folder().exists();
+    Node::end(&node_folder())?;
+    if let Some((folder, processes)) = noted()? {
+        anything = true;
+        for process in processes {
+            control_plane::end(process, &folder)?;
+        }
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        fs::remove_file(note())?;
     }
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    if !anything {
+        println!("no cluster is up");
     }
-    fs::remove_file(note())?;
     Ok(())
 }
 
 fn env() -> Result<()> {
-    let Some((folder, _)) = noted()? else {
-        bail!("no control plane is up; cargo xtask cluster up starts one");
+    let kubeconfig = match (node()?, noted()?) {
+        (Some(node), _) => node.kubeconfig(),
+        (None, Some((folder, _))) => folder.join("kubeconfig"),
+        (None, None) => bail!("no cluster is up; cargo xtask cluster up starts one"),
     };
-    println!("export KUBECONFIG={}", quoted(&folder.join("kubeconfig")));
+    println!("export KUBECONFIG={}", quoted(&kubeconfig));
     println!("export PATH={}:\"$PATH\"", quoted(Assets::find()?.folder()));
     Ok(())
 }
 
+/// The folder of the node that goes on.
+const NODE: &str = "kubernetes/node";
+
+fn node_folder() -> PathBuf {
+    assets::target().join(NODE)
+}
+
 /// Where `up` notes what it started: the folder, then a process a line.
 fn note() -> PathBuf {
-    assets::target().join("control-plane/up")
+    assets::target().join("kubernetes/up")
 }
 
 fn noted() -> Result<Option<(PathBuf, Vec<u32>)>> {

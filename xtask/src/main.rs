@@ -1,8 +1,11 @@
 //! The project's own chores: generated files, test set-up, checks. `cargo xtask --help` lists them.
 
+mod binaries;
 mod cluster;
 mod crds;
+mod e2e;
 mod fuzz;
+mod images;
 mod lines;
 mod setup;
 mod shell;
@@ -35,11 +38,21 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Build the container images, with buildah or Docker, and an archive of each.
+    Images {
+        #[arg(long, default_value = "latest")]
+        tag: String,
+        /// Also build those of the examples' brokers, out of this machine's Debian packages.
+        #[arg(long)]
+        brokers: bool,
+    },
     /// A Kubernetes control plane to test with, or to try things on.
     Cluster {
         #[command(subcommand)]
         action: cluster::Action,
     },
+    /// Apply manifests to a cluster with a node and see that they do what they say.
+    E2e(e2e::Run),
     /// Fuzz the expression compiler and evaluator; the end of a long run is docs/fuzz-expr.log.
     Fuzz {
         /// How long to fuzz, in seconds.
@@ -59,7 +72,9 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Setup => setup::run(),
         Command::Crds { check } => crds::run(check),
+        Command::Images { tag, brokers } => images::run(&tag, brokers),
         Command::Cluster { action } => cluster::run(&action),
+        Command::E2e(run) => e2e::run(&run),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Lines => lines::run(),
     }

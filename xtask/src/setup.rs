@@ -16,7 +16,7 @@ pub(crate) fn run() -> Result<()> {
     if let Some(child) = start_deny()? {
         finish_deny(child)?;
     }
-    cluster::run(&cluster::Action::Build)?;
+    cluster::run(&cluster::Action::Build { node: true })?;
     println!("everything that the tests need is here");
     Ok(())
 }

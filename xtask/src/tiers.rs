@@ -112,8 +112,8 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         None
     };
     let mut building = building;
-    let mut control_plane = if chosen.iter().any(|tier| tier.name == "control-plane") {
-        cluster::start_build()?
+    let mut programs = if chosen.iter().any(|tier| tier.name == "control-plane") {
+        cluster::start_build(false)?
     } else {
         None
     };
@@ -131,9 +131,9 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
             setup::finish_deny(child)?;
         }
         if tier.name == "control-plane"
-            && let Some(build) = control_plane.take()
+            && let Some(build) = &mut programs
         {
-            cluster::finish_build(build)?;
+            cluster::wait_for_build(build, false)?;
         }
         let began = Instant::now();
         (tier.run)().with_context(|| format!("tier `{}` failed; alone: cargo xtask test {0}", tier.name))?;

@@ -9,6 +9,74 @@ pub const VARIABLE: &str = "KUBEBUILDER_ASSETS";
 
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
 
+/// Programs that are built together, from one Go module.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it is called in messages, and its stamp.
+    pub name: &'static str,
+    /// The folder with go.mod and go.sum.
+    pub module: PathBuf,
+    /// What is given to `go build` there.
+    pub packages: &'static [&'static str],
+    /// What must be there when it is built.
+    pub programs: &'static [&'static str],
+}
+
+impl Part {
+    /// Whether the programs are there and were built from the module as it is now.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        let stamp = std::fs::read_to_string(self.stamp());
+        self.programs
+            .iter()
+            .all(|program| built().join(program).is_file())
+            && self
+                .pins()
+                .is_ok_and(|pins| stamp.is_ok_and(|stamp| stamp == pins))
+    }
+
+    /// Notes that the programs were built from the module as it is now.
+    ///
+    /// # Errors
+    /// Where files can't be read or written.
+    pub fn mark_built(&self) -> Result<()> {
+        Ok(std::fs::write(self.stamp(), self.pins()?)?)
+    }
+
+    /// Forgets that they were built, before they are built anew.
+    pub fn unmark_built(&self) {
+        std::fs::remove_file(self.stamp()).ok();
+    }
+
+    fn stamp(&self) -> PathBuf {
+        built().join(format!("{}.built-from", self.name))
+    }
+
+    /// All that decides what comes out: the module's pins, and its own program if it has one.
+    fn pins(&self) -> Result<String> {
+        let mut pins = std::fs::read_to_string(self.module.join("go.mod"))?;
+        for file in ["go.sum", "main.go"] {
+            pins += &std::fs::read_to_string(self.module.join(file)).unwrap_or_default();
+        }
+        Ok(pins)
+    }
+}
+
+/// The part that a control plane needs, without nodes and without controllers.
+#[must_use]
+pub fn control_plane() -> Part {
+    Part {
+        name: "control-plane",
+        module: module(),
+        packages: &[
+            "go.etcd.io/etcd/server/v3",
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            "k8s.io/kubernetes/cmd/kubectl",
+        ],
+        programs: &PROGRAMS,
+    }
+}
+
 /// The programs of a control plane.
 #[derive(Clone, Debug)]
 pub struct Assets {
@@ -24,7 +92,7 @@ impl Assets {
         if let Some(assets) = Assets::given()? {
             return Ok(assets);
         }
-        if !is_built() {
+        if !control_plane().is_built() {
             bail!("there is no control plane to test with; run cargo xtask cluster build");
         }
         Ok(Assets { folder: built() })
@@ -55,7 +123,9 @@ impl Assets {
         &self.folder
     }
 
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
+    /// One of them.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
@@ -77,36 +147,5 @@ pub fn target() -> PathBuf {
 /// The folder that the programs are built into.
 #[must_use]
 pub fn built() -> PathBuf {
-    target().join("control-plane/bin")
-}
-
-/// Whether the programs are there and were built from the module as it is now.
-#[must_use]
-pub fn is_built() -> bool {
-    let stamp = std::fs::read_to_string(stamp());
-    PROGRAMS.iter().all(|program| built().join(program).is_file())
-        && pins().is_ok_and(|pins| stamp.is_ok_and(|stamp| stamp == pins))
-}
-
-/// Notes that the programs were built from the module as it is now.
-///
-/// # Errors
-/// Where files can't be read or written.
-pub fn mark_built() -> Result<()> {
-    Ok(std::fs::write(stamp(), pins()?)?)
-}
-
-/// Forgets that they were built, before they are built anew.
-pub fn unmark_built() {
-    std::fs::remove_file(stamp()).ok();
-}
-
-fn stamp() -> PathBuf {
-    built().join("built-from")
-}
-
-fn pins() -> Result<String> {
-    let module = module();
-    let read = |file: &str| std::fs::read_to_string(module.join(file));
-    Ok(read("go.mod")? + &read("go.sum")?)
+    target().join("kubernetes/bin")
 }

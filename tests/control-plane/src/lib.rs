@@ -16,3 +16,4 @@ pub use assets::Assets;
 pub use client::{Answer, Client};
 pub use process::end;
 pub use server::{ControlPlane, Kept};
+pub use watchdog::Watchdog;

@@ -23,14 +23,18 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 "#;
 
-pub(crate) struct Watchdog {
+/// A shell that outlives its program for as long as it takes to clean up.
+pub struct Watchdog {
     shell: Child,
     input: Option<ChildStdin>,
 }
 
 impl Watchdog {
     /// Starts a watchdog that will also remove `folder`.
-    pub(crate) fn start(folder: &Path) -> Result<Watchdog> {
+    ///
+    /// # Errors
+    /// Where no shell can be started.
+    pub fn start(folder: &Path) -> Result<Watchdog> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "watchdog"])
             .arg(folder)
@@ -47,7 +51,10 @@ impl Watchdog {
     }
 
     /// Makes it end this process too.
-    pub(crate) fn watch(&mut self, id: u32) -> Result<()> {
+    ///
+    /// # Errors
+    /// Where the watchdog is gone.
+    pub fn watch(&mut self, id: u32) -> Result<()> {
         self.tell(&id.to_string())
     }
 

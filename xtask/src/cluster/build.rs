@@ -1,23 +1,33 @@
-//! Building the control plane: minutes the first time, then nothing until what is pinned changes.
+//! Building the programs of a cluster: minutes the first time, then nothing until what is pinned changes.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use control_plane::{Assets, assets};
+use cluster::parts;
+use control_plane::Assets;
+use control_plane::assets::{self, Part, built};
 
 use crate::shell;
 
-/// Builds it with all cores, its messages on the terminal, and waits.
-pub(super) fn run() -> Result<()> {
-    if is_needed()? {
-        println!("building etcd, kube-apiserver and kubectl, which takes minutes the first time");
-        assets::unmark_built();
-        shell::run(&mut go_build("go build")?)?;
-        finish()?;
+/// Builds what isn't there, and waits. With `node`, also what a node needs besides the control plane.
+pub(super) fn run(node: bool) -> Result<()> {
+    for part in needed(node)? {
+        println!(
+            "building {}, which takes minutes the first time",
+            part.programs.join(", ")
+        );
+        part.unmark_built();
+        shell::run(&mut go_build(&part)?)?;
+        if part.programs.contains(&"etcd") {
+            // Go names it after its folder.
+            fs::rename(built().join("server"), built().join("etcd"))?;
+        }
+        part.mark_built()?;
     }
-    println!("the control plane is in {}", Assets::find()?.folder().display());
+    println!("the programs are in {}", built().display());
     Ok(())
 }
 
@@ -31,55 +41,75 @@ impl Drop for Build {
     }
 }
 
-/// Starts building it in the background, unless it is there; its messages go to a log.
-pub(crate) fn start_build() -> Result<Option<Build>> {
-    if !is_needed()? {
+/// Starts building in the background what isn't there; its messages go to a log.
+pub(crate) fn start_build(node: bool) -> Result<Option<Build>> {
+    if needed(node)?.is_empty() {
         return Ok(None);
     }
-    assets::unmark_built();
+    fs::create_dir_all(built())?;
     // One package at a time, and the lower priority: the workspace's own build is what people wait for.
-    let mut build = go_build("nice -n 10 go build -p 1")?;
+    let mut build = shell::command("nice -n 10");
+    build
+        .arg(std::env::current_exe()?)
+        .args(["cluster", "build"])
+        .args(node.then_some("--node"));
+    let flags = std::env::var("GOFLAGS").unwrap_or_default();
+    build.env("GOFLAGS", format!("{flags} -p=1").trim_start());
     let log = File::create(log())?;
     build.stdout(log.try_clone()?).stderr(log);
-    Ok(Some(Build(build.spawn().context("cannot start go build")?)))
+    Ok(Some(Build(build.spawn().context("cannot start nice")?)))
 }
 
-/// Waits for the build that [`start_build`] began.
-pub(crate) fn finish_build(mut build: Build) -> Result<()> {
-    let status = build.0.wait()?;
-    if !status.success() {
-        let log = fs::read_to_string(log()).unwrap_or_default();
-        bail!("the control plane could not be built, {status}:\n{log}");
+/// Waits until what is needed is there; the build may go on with what is not.
+pub(crate) fn wait_for_build(build: &mut Build, node: bool) -> Result<()> {
+    while !needed(node)?.is_empty() {
+        if let Some(status) = build.0.try_wait()? {
+            if status.success() && needed(node)?.is_empty() {
+                break;
+            }
+            let log = fs::read_to_string(log()).unwrap_or_default();
+            bail!("the cluster's programs could not be built, {status}:\n{log}");
+        }
+        std::thread::sleep(Duration::from_millis(200));
     }
-    finish()
+    Ok(())
 }
 
-fn is_needed() -> Result<bool> {
-    Ok(Assets::given()?.is_none() && !assets::is_built())
+/// The parts that are to be built.
+fn needed(node: bool) -> Result<Vec<Part>> {
+    let mut all = Vec::new();
+    if Assets::given()?.is_none() {
+        all.push(assets::control_plane());
+    }
+    if node {
+        all.extend(parts::all());
+    }
+    all.retain(|part| !part.is_built());
+    Ok(all)
 }
 
 fn log() -> PathBuf {
-    assets::built().join("build.log")
+    built().join("build.log")
 }
 
-/// `go build`, with the words before and after that the command line has, for all tools of the module.
-fn go_build(line: &str) -> Result<Command> {
-    fs::create_dir_all(assets::built())?;
-    let version = kubernetes_version()?;
-    let minor = version.split('.').nth(1).context("a version without a minor")?;
-    let package = "k8s.io/component-base/version";
-    let mut command = shell::command(line);
-    command
-        .current_dir(assets::module())
-        .env("CGO_ENABLED", "0")
-        .arg("-trimpath")
+fn go_build(part: &Part) -> Result<Command> {
+    fs::create_dir_all(built())?;
+    let mut command = shell::command("go build -trimpath");
+    command.current_dir(&part.module).env("CGO_ENABLED", "0");
+    let mut linker = vec!["-s -w".to_owned()];
+    if part.module == assets::module() {
         // Without a version, kubectl and the server would take each other for ancient.
-        .arg(format!(
-            "-ldflags=-s -w -X {package}.gitVersion={version} -X {package}.gitMajor=1 -X {package}.gitMinor={minor}"
-        ))
-        .arg("-o")
-        .arg(assets::built().join(""))
-        .arg("tool");
+        let version = kubernetes_version()?;
+        let minor = version.split('.').nth(1).context("a version without a minor")?;
+        let package = "k8s.io/component-base/version";
+        linker.push(format!(
+            "-X {package}.gitVersion={version} -X {package}.gitMajor=1 -X {package}.gitMinor={minor}"
+        ));
+    }
+    command.arg(format!("-ldflags={}", linker.join(" ")));
+    // File systems that nobody here has; btrfs's would need C.
+    command.args(["-tags", "no_btrfs no_devmapper no_zfs no_aufs"]);
+    command.arg("-o").arg(built().join("")).args(part.packages);
     Ok(command)
 }
 
@@ -93,10 +123,4 @@ fn kubernetes_version() -> Result<String> {
     Ok(version
         .context("go.mod requires no k8s.io/kubernetes")?
         .to_owned())
-}
-
-/// Go names etcd after its folder.
-fn finish() -> Result<()> {
-    fs::rename(assets::built().join("server"), assets::built().join("etcd"))?;
-    assets::mark_built()
 }

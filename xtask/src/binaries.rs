@@ -1,0 +1,24 @@
+//! The programs that people and images get: optimised, and linked statically, so that an image needs nothing else.
+//!
+//! All are built together, so that they share what they have in common, here and in CI.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::shell;
+
+const PACKAGES: [&str; 2] = ["streamctl", "streaming-containers"];
+
+/// Builds them and gives their folder.
+pub(crate) fn build() -> Result<PathBuf> {
+    let host = shell::first_line("rustc --print host-tuple").context("rustc names no host")?;
+    let mut build = shell::command("cargo build --release --locked");
+    for package in PACKAGES {
+        build.args(["--package", package]);
+    }
+    // With a target named, these flags are for the programs only, not for what runs while they are built.
+    build.arg("--target").arg(&host);
+    shell::run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    Ok(shell::target().join(host).join("release"))
+}

@@ -1,0 +1,135 @@
+//! End-to-end tests: the manifests that users apply, on a cluster that runs them, looked at as users would, by kubectl.
+
+mod crash;
+mod datacenter;
+mod kubectl;
+mod log;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use cluster::Node;
+
+use crate::{cluster as programs, images, shell};
+use kubectl::Kubectl;
+
+/// A test, and where it runs.
+#[derive(Args)]
+pub(crate) struct Run {
+    test: Test,
+    /// Run on the cluster that this file's current context names, instead of one that is started and ended here. It must
+    /// be a cluster for tests: the definitions and the operator are installed and removed again. Its nodes must have the
+    /// images (`cargo xtask images --brokers`; then, for instance, `kind load image-archive`). The environment's
+    /// KUBECONFIG is never used.
+    #[arg(long, value_name = "FILE", env = "STREAMING_E2E_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// Fewer repetitions, as in CI.
+    #[arg(long)]
+    short: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Test {
+    /// Two brokers, a join, edits, crashes, and nothing left at the end.
+    Datacenter,
+}
+
+/// The cluster that a test runs on.
+struct Cluster {
+    kubectl: Kubectl,
+    /// `None` where it is somebody else's.
+    node: Option<Node>,
+    short: bool,
+    started: Instant,
+}
+
+pub(crate) fn run(run: &Run) -> Result<()> {
+    let cluster = Cluster::find(run)?;
+    cluster.say("the images");
+    let mut archives = images::ours("latest")?;
+    archives.extend(images::brokers()?);
+    if let Some(node) = &cluster.node {
+        for archive in &archives {
+            node.import(archive)?;
+        }
+    }
+    let result = match run.test {
+        Test::Datacenter => datacenter::run(&cluster),
+    };
+    match &result {
+        Ok(()) => cluster.say("passed"),
+        Err(_) => cluster.kubectl.dump(),
+    }
+    result
+}
+
+impl Cluster {
+    fn find(run: &Run) -> Result<Cluster> {
+        let started = Instant::now();
+        if let Some(file) = &run.kubeconfig {
+            let file = file
+                .canonicalize()
+                .with_context(|| format!("there is no {}", file.display()))?;
+            return Ok(Cluster {
+                kubectl: Kubectl::new(&file),
+                node: None,
+                short: run.short,
+                started,
+            });
+        }
+        let node = match programs::node()? {
+            Some(node) => node,
+            None => programs::start_node("kubernetes/e2e")?,
+        };
+        Ok(Cluster {
+            kubectl: Kubectl::new(&node.kubeconfig()),
+            node: Some(node),
+            short: run.short,
+            started,
+        })
+    }
+
+    /// Prints what is being done, with the seconds since the start.
+    fn say(&self, what: &str) {
+        println!("{:6.1} s  {what}", self.started.elapsed().as_secs_f64());
+    }
+
+    /// Kills the process of a pod's container, as a crash would.
+    fn kill(&self, pod: &str) -> Result<()> {
+        let Some(node) = &self.node else {
+            // Somebody else's node: the nearest that the API offers.
+            return self
+                .kubectl
+                .run(&["delete", "pod", pod, "--grace-period=0", "--force"])
+                .map(drop);
+        };
+        let path = "jsonpath={.status.containerStatuses[0].containerID}";
+        let id = self.kubectl.run(&["get", "pod", pod, "--output", path])?;
+        node.kill(id.trim_start_matches("containerd://"))
+    }
+}
+
+/// Asks again and again until there is an answer; `condition` says what is still in the way.
+fn until<T>(
+    what: &str,
+    patience: Duration,
+    mut condition: impl FnMut() -> Result<Result<T, String>>,
+) -> Result<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match condition()? {
+            Ok(value) => return Ok(value),
+            Err(why) if Instant::now() > deadline => {
+                bail!("not within {} s: {what}; {why}", patience.as_secs())
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
+}
+
+/// A file or folder of the workspace, as kubectl takes it.
+fn path(relative: &str) -> String {
+    shell::root().join(relative).display().to_string()
+}
