@@ -145,6 +145,11 @@ fn tighten(schema: &mut Map<String, Value>) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
         *text = first_sentence(text);
     }
+    // Of the types used here only quantities are either.
+    if schema.get("x-kubernetes-int-or-string") == Some(&json!(true)) {
+        schema.insert("pattern".into(), json!(crate::text::pattern::QUANTITY));
+        schema.insert("maxLength".into(), json!(64));
+    }
     match schema.get("type").and_then(Value::as_str) {
         Some("string") if schema.get("format").is_none() && schema.get("enum").is_none() => {
             schema.entry("maxLength").or_insert(json!(4096));

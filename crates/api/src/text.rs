@@ -9,12 +9,17 @@ use serde::{Deserialize, Serialize};
 
 /// The patterns of the types below, so that whoever refuses a text can say in words what it should look like.
 pub mod pattern {
-    /// A [`Duration`](super::Duration).
-    pub const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$";
+    /// A [`Duration`](super::Duration): Go's, in whole milliseconds, because brokers stamp messages no finer.
+    pub const DURATION: &str = r"^([0-9]+(ms|(\.[0-9]{1,3})?[smh]))+$";
     /// A [`ResourceName`](super::ResourceName).
     pub const RESOURCE_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-    /// A [`TopicName`](super::TopicName) or a [`StreamRef`](super::StreamRef).
+    /// A [`TopicName`](super::TopicName).
     pub const NO_WHITE_SPACE: &str = r"^[^\x00-\x20\x7f]+$";
+    /// A [`StreamRef`](super::StreamRef). A topic may have slashes of its own.
+    pub const STREAM_REF: &str = r"^[^\x00-\x20\x7f/]+(/[^\x00-\x20\x7f]+)?$";
+    /// A quantity that is not negative, as Kubernetes reads it
+    /// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).
+    pub const QUANTITY: &str = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
     /// A [`Route`](super::Route).
     pub const ROUTE: &str = "^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$";
     /// An [`InputRef`](super::InputRef).
@@ -121,7 +126,7 @@ text! {
 
 text! {
     /// A topic to publish to: a Stream's name, or `clusterStream/topic`.
-    StreamRef { "type": "string", "minLength": 1, "maxLength": 509, "pattern": pattern::NO_WHITE_SPACE }
+    StreamRef { "type": "string", "minLength": 1, "maxLength": 509, "pattern": pattern::STREAM_REF }
 }
 
 text! {

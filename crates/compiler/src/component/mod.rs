@@ -164,10 +164,16 @@ pub(crate) fn protocol(protocol: streaming_api::Protocol) -> Protocol {
 
 /// Half of the memory limit, so that the other half is left for decoding and delivery.
 fn memory_budget(resource: &Resource, workload: &Workload, report: &mut Report) -> u64 {
-    let resources = workload
-        .resources
-        .as_ref()
-        .or_else(|| workload.container.as_ref()?.resources.as_ref());
+    let (field, resources) = match &workload.resources {
+        Some(own) => ("spec.resources", Some(own)),
+        None => (
+            "spec.container.resources",
+            workload
+                .container
+                .as_ref()
+                .and_then(|container| container.resources.as_ref()),
+        ),
+    };
     let limits: Option<&BTreeMap<_, _>> = resources.and_then(|resources| resources.limits.as_ref());
     let Some(limit) = limits.and_then(|limits| limits.get("memory")) else {
         return DEFAULT_BUDGET;
@@ -175,9 +181,12 @@ fn memory_budget(resource: &Resource, workload: &Workload, report: &mut Report) 
     if let Some(bytes) = quantity::bytes(&limit.0) {
         return bytes / 2;
     }
-    let message = format!("`{}` is not an amount of memory", limit.0);
-    let problem = resource.at("spec.resources.limits.memory", reason::INVALID_QUANTITY, message);
-    report.problem(resource, problem.help("write bytes with a unit, as 256Mi or 1Gi"));
+    let message = format!("`{}` is less than one byte, so it limits nothing", limit.0);
+    let warning = resource.at(format!("{field}.limits.memory"), reason::NO_EFFECT, message);
+    report.warning(
+        resource,
+        warning.help("write bytes with a unit, as 256Mi or 1Gi; m is a thousandth"),
+    );
     DEFAULT_BUDGET
 }
 

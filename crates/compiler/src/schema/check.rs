@@ -63,6 +63,8 @@ impl Walk<'_> {
             if !(value.is_string() || value.is_i64() || value.is_u64()) {
                 let message = format!("must be an integer or a string, not {}", words::what(value));
                 self.add(path, reason::WRONG_TYPE, message, None);
+            } else if let Some(text) = value.as_str() {
+                self.string(schema, text, path);
             }
             return;
         }
@@ -246,26 +248,30 @@ impl Walk<'_> {
 
     fn pattern(&mut self, expected: &str, text: &str, path: &str) {
         if expected == streaming_api::pattern::DURATION {
-            if let Err(error) = streaming_api::parse_micros(text) {
-                let message = format!("`{}` {error}", words::shortened(text));
-                self.add(
-                    path,
-                    reason::INVALID_DURATION,
-                    message,
-                    Some("examples: 500ms, 20s, 1m30s, 2h".into()),
-                );
-            }
-        } else if !self.patterns.matches(expected, text) {
-            let message = format!(
-                "`{}` does not have the form that is needed here",
-                words::shortened(text)
-            );
+            let error = match streaming_api::parse_micros(text) {
+                Err(error) => error.to_string(),
+                Ok(_) if self.patterns.matches(expected, text) => return,
+                Ok(_) => {
+                    "is finer than a millisecond: s, m and h may have three decimals, ms none".to_owned()
+                }
+            };
             self.add(
                 path,
-                reason::INVALID_FORMAT,
-                message,
-                Some(pattern::words(expected, text)),
+                reason::INVALID_DURATION,
+                format!("`{}` {error}", words::shortened(text)),
+                Some("examples: 500ms, 20s, 1m30s, 2h".into()),
             );
+        } else if !self.patterns.matches(expected, text) {
+            let (reason, what) = if expected == streaming_api::pattern::QUANTITY {
+                (reason::INVALID_QUANTITY, "is no quantity")
+            } else {
+                (
+                    reason::INVALID_FORMAT,
+                    "does not have the form that is needed here",
+                )
+            };
+            let message = format!("`{}` {what}", words::shortened(text));
+            self.add(path, reason, message, Some(pattern::words(expected, text)));
         }
     }
 

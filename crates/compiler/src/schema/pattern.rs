@@ -44,6 +44,12 @@ pub(super) fn words(pattern: &str, text: &str) -> String {
             }
         }
         pattern::NO_WHITE_SPACE => "it must not hold white space or control characters".to_owned(),
+        pattern::STREAM_REF => {
+            "write `clusterStream/topic`, or a Stream's name, without white space".to_owned()
+        }
+        pattern::QUANTITY => {
+            "write a number with one of Kubernetes' units, as in 256Mi, 1Gi or 500m (a thousandth)".to_owned()
+        }
         pattern::ROUTE => {
             "a route is the path of a URL, as `/orders`; write other characters as %XX".to_owned()
         }
