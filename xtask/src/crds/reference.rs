@@ -130,7 +130,7 @@ fn shape(schema: &Value) -> String {
         "string"
             if schema["pattern"]
                 .as_str()
-                .is_some_and(|p| p.contains("(ns|us|ms|s|m|h)")) =>
+                .is_some_and(|p| p == streaming_api::pattern::DURATION) =>
         {
             "duration, 1ms to 744h".to_owned()
         }
