@@ -44,7 +44,11 @@ impl Component {
     fn join(&mut self, spec: &JoinSpec, message: &Incoming<'_>, now: Time) {
         let layout = spec.layout(message.input);
         let extra = usize::from(spec.keeps_messages());
-        let decoded = match self.decoder.decode(message.payload, layout, extra, &mut self.row) {
+        let input = &mut self.inputs[message.input];
+        let decoded = match input
+            .decoder
+            .decode(message.payload, layout, extra, &mut self.row)
+        {
             Ok(decoded) => decoded,
             Err(error) => return self.undecodable(message, &error, now),
         };
@@ -104,7 +108,8 @@ impl Component {
     }
 
     fn map(&mut self, spec: &MapSpec, message: &Incoming<'_>, now: Time) {
-        let decoded = match self
+        let input = &mut self.inputs[message.input];
+        let decoded = match input
             .decoder
             .decode(message.payload, spec.layout(), 0, &mut self.row)
         {
@@ -152,7 +157,7 @@ impl Component {
     }
 
     fn relay(&mut self, message: &Incoming<'_>, now: Time) {
-        let identity = match self.decoder.identify(message.payload) {
+        let identity = match self.inputs[message.input].decoder.identify(message.payload) {
             Ok(identity) => identity,
             Err(error) => return self.undecodable(message, &error, now),
         };

@@ -37,7 +37,6 @@ pub struct Component {
     source: Arc<str>,
     role: Arc<Role>,
     inputs: Vec<Input>,
-    decoder: Decoder,
     row: RowBuilder,
     /// Windows by their start. Empty for other roles than joins.
     open: BTreeMap<Time, OpenWindow>,
@@ -61,6 +60,7 @@ struct Input {
     /// The topic of the last message, and its id: nearly always that of the next one too.
     topic: (String, Id),
     max_deliveries: u32,
+    decoder: Decoder,
     /// Whether what had been delivered before a crash has been redelivered.
     recovered: bool,
 }
@@ -103,7 +103,6 @@ impl Component {
         Component {
             uid,
             source: source.into(),
-            decoder: Decoder::new(max_message_bytes),
             row: RowBuilder::default(),
             open: BTreeMap::new(),
             closing: None,
@@ -124,6 +123,7 @@ impl Component {
                     topic: (String::new(), Id::of_topic(&input.cluster_stream, "")),
                     cluster_stream: input.cluster_stream.into(),
                     max_deliveries: input.max_deliveries,
+                    decoder: Decoder::new(max_message_bytes),
                     recovered: false,
                 })
                 .collect(),

@@ -146,8 +146,8 @@ impl Component {
         count: u32,
         now: Time,
     ) {
-        let topic = self.inputs[message.input].topic(message.topic);
-        let stream = &self.inputs[message.input].cluster_stream;
+        let input = &mut self.inputs[message.input];
+        let topic = input.topic(message.topic);
         // Not by the id it may have as a CloudEvent: there may be no telling.
         let id = super::intake::identify(None, topic, message, self.sequence);
         let payload = message.payload.to_vec();
@@ -157,7 +157,7 @@ impl Component {
             kind: DEAD_LETTER,
             time: now,
             origin: None,
-            data: if self.decoder.identify(message.payload).is_ok() {
+            data: if input.decoder.identify(message.payload).is_ok() {
                 Data::Json(payload)
             } else {
                 Data::Bytes(payload)
@@ -165,7 +165,7 @@ impl Component {
             dead_letter: Some(DeadLetter {
                 reason,
                 message: text,
-                source: format!("{stream}/{}", message.topic),
+                source: format!("{}/{}", input.cluster_stream, message.topic),
                 position: message.position.to_owned(),
                 count,
             }),

@@ -56,7 +56,7 @@ pub(super) fn scan(
     let (mut source, mut id, mut kind) = (None, None, None);
     let (mut data, mut base64) = (Data::None, None);
     scanner.peek();
-    let outcome = scanner.object(|scanner, name| {
+    let outcome = scanner.object(None, |scanner, name| {
         let attribute = match name.text {
             b"specversion" => &mut version,
             b"source" => &mut source,

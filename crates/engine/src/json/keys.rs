@@ -7,7 +7,7 @@
 use crate::layout::Name;
 
 /// From this many names on an object is sorted instead of compared pairwise.
-const PAIRWISE: usize = 16;
+pub(super) const PAIRWISE: usize = 16;
 
 /// Names of more than this many kept for the next message would be memory that only one message needed.
 const KEEP: usize = 4096;
@@ -36,6 +36,14 @@ impl Key {
             escaped,
             offset: offset as u32,
         }
+    }
+}
+
+impl Key {
+    /// One of 64, the same for the same name: the upper bits of a product depend on all bits of a factor.
+    #[inline]
+    fn bit(self) -> u64 {
+        1 << ((self.prefix ^ u64::from(self.len)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
     }
 }
 
@@ -89,19 +97,26 @@ impl Keys {
         offset: usize,
         name: Name<'_>,
     ) -> bool {
+        let key = self.copy(offset, name);
+        self.push(text, frame, key)
+    }
+
+    /// Adds a name that the object is known not to have yet.
+    pub(super) fn add_copy(&mut self, frame: &mut Frame, offset: usize, name: Name<'_>) {
+        let key = self.copy(offset, name);
+        frame.seen |= key.bit();
+        self.keys.push(key);
+    }
+
+    fn copy(&mut self, offset: usize, name: Name<'_>) -> Key {
         let start = self.unescaped.len();
         self.unescaped.extend_from_slice(name.text);
-        self.push(
-            text,
-            frame,
-            Key::new(name.prefix, start, name.text.len(), offset, true),
-        )
+        Key::new(name.prefix, start, name.text.len(), offset, true)
     }
 
     #[inline]
     fn push(&mut self, text: &[u8], frame: &mut Frame, key: Key) -> bool {
-        // The upper bits of a product depend on all bits of a factor.
-        let bit = 1 << ((key.prefix ^ u64::from(key.len)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58);
+        let bit = key.bit();
         let fresh = frame.seen & bit == 0 || !self.has(text, frame, key);
         frame.seen |= bit;
         self.keys.push(key);

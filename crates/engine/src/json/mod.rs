@@ -10,6 +10,7 @@ mod error;
 mod keys;
 mod number;
 mod scan;
+mod shape;
 mod text;
 
 use std::borrow::Cow;
@@ -23,6 +24,7 @@ use crate::layout::Layout;
 use crate::row::RowBuilder;
 use keys::Keys;
 use scan::Scanner;
+use shape::Shape;
 
 /// How deep arrays and objects may nest.
 pub const MAX_DEPTH: usize = 128;
@@ -30,10 +32,11 @@ pub const MAX_DEPTH: usize = 128;
 /// The usual limit for one message, in bytes: Dapr's default for a request body.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Decodes messages one after the other, keeping its buffers.
+/// Decodes messages one after the other, keeping its buffers. It is fastest on messages that are alike.
 #[derive(Default)]
 pub struct Decoder {
     keys: Keys,
+    shape: Shape,
     name: String,
     max_bytes: usize,
 }
@@ -137,14 +140,14 @@ impl Decoder {
     /// Scans a message as plain data; false, with the rest unread, once it looks like a CloudEvent.
     fn plain(&mut self, text: &str, layout: &Layout, row: &mut RowBuilder) -> Result<bool, DecodeError> {
         let root = layout.root();
-        let mut scanner = self.scanner(text);
+        let mut scanner = Scanner::new(text, &mut self.keys, &mut self.name);
         if scanner.peek() != b'{' {
             let outcome = scanner.value(Some(root), row).and_then(|()| scanner.end());
             return outcome.map(|()| true).map_err(|kind| scanner.error(kind));
         }
         let start = scanner.pos;
         let mut envelope = false;
-        let outcome = scanner.object(|scanner, name| {
+        let outcome = scanner.object(Some(&mut self.shape), |scanner, name| {
             if name.text == b"specversion" {
                 envelope = true;
                 return Err(DecodeErrorKind::InvalidJson);

@@ -2,8 +2,9 @@
 
 use super::MAX_DEPTH;
 use super::error::{DecodeError, DecodeErrorKind};
-use super::keys::Keys;
+use super::keys::{Frame, Keys};
 use super::number::{self, Number};
+use super::shape::Shape;
 use super::text::{self, Span};
 use crate::field::Field;
 use crate::layout::{Name, Node};
@@ -71,14 +72,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans one value. What `node` asks for goes into the row.
+    #[inline]
     pub(super) fn value(&mut self, node: Option<Node<'_>>, row: &mut RowBuilder) -> Result<()> {
-        let slot = node.and_then(Node::slot);
         match self.peek() {
-            b'"' => self.string_value(slot, row),
+            b'"' => self.string_value(node.and_then(Node::slot), row),
             b'-' | b'0'..=b'9' => {
                 let start = self.pos;
                 let number = number::scan(self.text.as_bytes(), &mut self.pos)?;
-                if let Some(slot) = slot {
+                if let Some(slot) = node.and_then(Node::slot) {
                     match number {
                         Number::Double(value) => row.set(slot, Field::Number(value)),
                         Number::BigInt => row.set(slot, Field::BigInt(&self.text[start..self.pos])),
@@ -86,12 +87,19 @@ impl<'a> Scanner<'a> {
                 }
                 Ok(())
             }
-            first @ (b'{' | b'[') => {
+            first => self.other_value(first, node, row),
+        }
+    }
+
+    fn other_value(&mut self, first: u8, node: Option<Node<'_>>, row: &mut RowBuilder) -> Result<()> {
+        let slot = node.and_then(Node::slot);
+        match first {
+            b'{' | b'[' => {
                 let start = self.pos;
                 // A slot for the whole covers all below it.
                 let inner = node.filter(|_| slot.is_none());
                 if first == b'{' {
-                    self.object(|scanner, name| {
+                    self.object(None, |scanner, name| {
                         let child = inner.and_then(|node| node.member(name));
                         scanner.value(child, row)
                     })?;
@@ -139,12 +147,20 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Scans an object whose brace is here; `member` is called with each name where its value begins.
+    /// Scans an object whose brace is here; `member` is called with each name where its value begins. With a
+    /// shape, the names are expected to be those of the last object that was scanned with it.
     #[inline]
-    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, Name<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn object(
+        &mut self,
+        mut shape: Option<&mut Shape>,
+        mut member: impl FnMut(&mut Self, Name<'_>) -> Result<()>,
+    ) -> Result<()> {
         self.enter()?;
         let bytes = self.text.as_bytes();
         let mut frame = self.keys.enter();
+        if let Some(shape) = &mut shape {
+            shape.begin();
+        }
         if self.peek() == b'}' {
             self.pos += 1;
             self.depth -= 1;
@@ -154,27 +170,12 @@ impl<'a> Scanner<'a> {
             if self.peek() != b'"' {
                 return Err(DecodeErrorKind::InvalidJson);
             }
-            let offset = self.pos;
-            let start = offset + 1;
-            if let Some(end) = text::plain(bytes, start) {
-                self.pos = end + 1;
-                self.colon()?;
-                let name = Name::at(bytes, start, end - start);
-                if !self.keys.add(bytes, &mut frame, start, name) {
-                    return self.fail_at(offset, DecodeErrorKind::DuplicateKey);
-                }
+            let rest = bytes.get(self.pos..).unwrap_or(&[]);
+            if let Some((name, len)) = shape.as_mut().and_then(|shape| shape.next(rest)) {
+                self.pos += len;
                 member(self, name)?;
             } else {
-                let span = self.string()?;
-                self.colon()?;
-                let mut name = std::mem::take(self.name);
-                name.clear();
-                text::unescape(&self.text[span.start..span.end], &mut name);
-                if !self.keys.add_escaped(bytes, &mut frame, offset, Name::new(&name)) {
-                    return self.fail_at(offset, DecodeErrorKind::DuplicateKey);
-                }
-                member(self, Name::new(&name))?;
-                *self.name = name;
+                self.member(shape.as_deref_mut(), &mut frame, &mut member)?;
             }
             match self.peek() {
                 b',' => self.pos += 1,
@@ -188,6 +189,50 @@ impl<'a> Scanner<'a> {
             Some(offset) => self.fail_at(offset, DecodeErrorKind::DuplicateKey),
             None => Ok(()),
         }
+    }
+
+    /// Scans a member whose quote is here.
+    #[inline]
+    fn member(
+        &mut self,
+        mut shape: Option<&mut Shape>,
+        frame: &mut Frame,
+        mut member: impl FnMut(&mut Self, Name<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let bytes = self.text.as_bytes();
+        let offset = self.pos;
+        let start = offset + 1;
+        if let Some(shape) = &mut shape
+            && shape.follows()
+        {
+            shape.depart(self.keys, frame);
+        }
+        if let Some(end) = text::plain(bytes, start) {
+            self.pos = end + 1;
+            self.colon()?;
+            let name = Name::at(bytes, start, end - start);
+            if !self.keys.add(bytes, frame, start, name) {
+                return self.fail_at(offset, DecodeErrorKind::DuplicateKey);
+            }
+            if let Some(shape) = shape {
+                shape.learn(name, &bytes[offset..self.pos]);
+            }
+            return member(self, name);
+        }
+        let span = self.string()?;
+        self.colon()?;
+        let mut name = std::mem::take(self.name);
+        name.clear();
+        text::unescape(&self.text[span.start..span.end], &mut name);
+        if !self.keys.add_escaped(bytes, frame, offset, Name::new(&name)) {
+            return self.fail_at(offset, DecodeErrorKind::DuplicateKey);
+        }
+        if let Some(shape) = shape {
+            shape.learn(Name::new(&name), &bytes[offset..self.pos]);
+        }
+        member(self, Name::new(&name))?;
+        *self.name = name;
+        Ok(())
     }
 
     #[inline]

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn paths(paths: &[&str]) -> Vec<Vec<Box<str>>> {
@@ -186,4 +188,60 @@ fn identify_only_checks() {
     let event = format!("{{{HEAD},\"data_base64\":\"*\"}}");
     assert_eq!(decoder.identify(event.as_bytes()).unwrap().unwrap().id, "7");
     assert!(decoder.identify(b"[1").is_err());
+}
+
+/// Messages whose members are called alike, or nearly so.
+fn messages() -> impl Strategy<Value = Vec<String>> {
+    let names = [
+        "a",
+        "ab",
+        "sensor",
+        "sensor_id",
+        "sensor_ie",
+        "a_name_of_more_than_16",
+        "specversion",
+    ];
+    let more: Vec<String> = (0..20).map(|n| format!("more{n}")).collect();
+    let name = prop_oneof![
+        8 => prop::sample::select(names.to_vec()).prop_map(str::to_owned),
+        2 => prop::sample::select(more),
+        1 => Just("\\u0061".to_owned()),
+    ];
+    let colon = prop::sample::select(vec![":", ":", ":", ":", " :", ": "]);
+    let value = prop::sample::select(vec!["1", "\"x\"", "{\"a\":1,\"ab\":2}", "[{}]", "nil"]);
+    let member = (name, colon, value).prop_map(|(name, colon, value)| format!("\"{name}\"{colon}{value}"));
+    let message =
+        prop::collection::vec(member, 0..24).prop_map(|members| format!("{{{}}}", members.join(",")));
+    // A few messages and their first members, over and over.
+    (
+        prop::collection::vec(message, 1..4),
+        prop::collection::vec((0..4usize, 0..200usize), 1..12),
+    )
+        .prop_map(|(messages, picks)| {
+            let pick = |(which, cut): (usize, usize)| {
+                let message = &messages[which % messages.len()];
+                let whole = cut % 3 > 0;
+                let end = message.match_indices(',').map(|(at, _)| at).nth(cut % 7);
+                end.filter(|_| !whole)
+                    .map_or(message.clone(), |end| format!("{}}}", &message[..end]))
+            };
+            picks.into_iter().map(pick).collect()
+        })
+}
+
+proptest! {
+    #[test]
+    fn what_came_before_makes_no_difference(messages in messages()) {
+        let (layout, slots) = layout(&["a", "sensor_id", "a_name_of_more_than_16", "more3", "more4"]);
+        let mut used = Decoder::new(MAX_MESSAGE_BYTES);
+        for message in messages {
+            let decode = |decoder: &mut Decoder| {
+                let mut row = RowBuilder::default();
+                let decoded = decoder.decode(message.as_bytes(), &layout, 0, &mut row)?;
+                let fields: Vec<_> = slots.iter().map(|slot| format!("{:?}", row.row().field(slot.unwrap()))).collect();
+                Ok::<_, DecodeError>((decoded.identity.is_some(), decoded.data.into_owned(), fields))
+            };
+            prop_assert_eq!(decode(&mut used), decode(&mut Decoder::new(MAX_MESSAGE_BYTES)), "{}", message);
+        }
+    }
 }
