@@ -93,7 +93,7 @@ impl Closing {
 
     /// What the window leaves behind, once all is done.
     pub(crate) fn finish(self, spec: &JoinSpec) -> Closed {
-        let sides = &self.open.sides;
+        let sides = self.open.sides;
         let Encoded {
             results,
             failed,
@@ -108,7 +108,7 @@ impl Closing {
             rows,
             cut_short: self.progress.cut_short,
         };
-        let messages = Messages::Many(sides.iter().map(|side| side.store.tokens()).collect());
+        let messages = Messages::Many(sides.into_iter().map(|side| side.store.into_tokens()).collect());
         Closed {
             results,
             failed,

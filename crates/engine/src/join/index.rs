@@ -77,10 +77,16 @@ impl<'a> Key<'a> {
 
 impl Index {
     /// Adds the row that is about to become the store's last; `build` computes the keys of stored
-    /// rows.
+    /// rows. Gives the first row with the same key, if there is one.
     // Rows are counted in u32; the memory budget ends long before 2^32 of them.
     #[allow(clippy::cast_possible_truncation)]
-    pub(super) fn add(&mut self, key: &Key<'_>, store: &Store, build: &[Program], single: Single) {
+    pub(super) fn add(
+        &mut self,
+        key: &Key<'_>,
+        store: &Store,
+        build: &[Program],
+        single: Single,
+    ) -> Option<u32> {
         let row = self.next.len() as u32;
         self.next.push(END);
         let hash = key.hash();
@@ -90,6 +96,7 @@ impl Index {
                 *last = row;
             }
             group.last = row;
+            Some(group.first)
         } else {
             self.groups.insert_unique(
                 hash,
@@ -100,6 +107,7 @@ impl Index {
                 },
                 |group| group.hash,
             );
+            None
         }
     }
 

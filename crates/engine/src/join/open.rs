@@ -85,6 +85,7 @@ impl OpenWindow {
         let side = &mut self.sides[input];
         side.counts.received += 1;
         let step = &spec.plan.steps[spec.plan.step_of[input]];
+        let mut like = None;
         let wanted = single.with(&row.row(), |cx| {
             for check in &spec.plan.arrival[input] {
                 if !check.program.test(cx)? {
@@ -96,13 +97,13 @@ impl OpenWindow {
                 if !key.matches_itself() {
                     return Ok(false);
                 }
-                index.add(&key, &side.store, &step.build, single);
+                like = index.add(&key, &side.store, &step.build, single);
             }
             Ok(true)
         });
         match wanted {
             Ok(true) => {
-                side.store.push(id(), token, row.parts());
+                side.store.push(id(), token, row.parts(), like);
                 return Arrival::Kept;
             }
             Ok(false) => {}

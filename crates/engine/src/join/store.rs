@@ -10,8 +10,8 @@ const TEXT: usize = 128 * 1024;
 /// A first chunk starts with this much text and grows: most windows are small.
 const FIRST_TEXT: usize = 1024;
 
-/// Before a row's slots: the message's id, its token, and where its text is.
-const HEADER: usize = 16 + 8 + 4 + 4;
+/// Before a row's slots: the message's id, and the chunk and place of its text.
+const HEADER: usize = 16 + 4 + 4;
 
 /// Rows by order of arrival.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Store {
     len: usize,
     rows: Vec<Vec<u8>>,
     texts: Vec<String>,
+    /// The runner's handles of the messages.
+    tokens: Vec<u64>,
     /// Bytes of chunks that will not grow any more.
     full: usize,
 }
@@ -32,6 +34,7 @@ impl Store {
             len: 0,
             rows: Vec::new(),
             texts: Vec::new(),
+            tokens: Vec::new(),
             full: 0,
         }
     }
@@ -41,11 +44,15 @@ impl Store {
         self.len
     }
 
-    /// Adds a row. All rows of a store have the same number of slots.
+    /// Adds a row. All rows of a store have the same number of slots. If its text is that of the row that is `like`
+    /// it, it is not stored twice: often the key is all the text that there is.
     // Chunks are counted in u32: 2^32 of them do not fit into memory; a message's text is below 2 GiB.
     #[allow(clippy::cast_possible_truncation)]
-    pub(super) fn push(&mut self, id: Id, token: u64, (slots, text): (&[u8], &str)) {
+    pub(super) fn push(&mut self, id: Id, token: u64, (slots, text): (&[u8], &str), like: Option<u32>) {
         self.stride = HEADER + slots.len();
+        let (chunk, at) = like
+            .and_then(|row| self.find_text(row as usize, text))
+            .unwrap_or_else(|| self.push_text(text));
         if self.len.is_multiple_of(ROWS) {
             self.full += self.rows.last().map_or(0, Vec::capacity);
             // The first chunk grows as it fills, all others are sure to be needed.
@@ -55,6 +62,24 @@ impl Store {
                 ROWS * self.stride
             }));
         }
+        if let Some(row) = self.rows.last_mut() {
+            row.extend_from_slice(&id.0);
+            row.extend_from_slice(&(chunk as u32).to_le_bytes());
+            row.extend_from_slice(&(at as u32).to_le_bytes());
+            row.extend_from_slice(slots);
+            self.tokens.push(token);
+            self.len += 1;
+        }
+    }
+
+    /// Where a row's text is, if it begins with this.
+    fn find_text(&self, row: usize, text: &str) -> Option<(usize, usize)> {
+        let (chunk, at) = Self::text_of(self.bytes_of(row));
+        let found = self.texts.get(chunk)?.as_bytes().get(at..at + text.len())?;
+        (found == text.as_bytes()).then_some((chunk, at))
+    }
+
+    fn push_text(&mut self, text: &str) -> (usize, usize) {
         let fits = |chunk: &String| chunk.is_empty() || chunk.len() + text.len() <= TEXT;
         if !self.texts.last().is_some_and(fits) {
             let capacity = if self.texts.is_empty() {
@@ -69,17 +94,18 @@ impl Store {
             }
             self.texts.push(String::with_capacity(capacity.max(text.len())));
         }
-        let chunk = self.texts.len() as u32 - 1;
-        let (Some(row), Some(all)) = (self.rows.last_mut(), self.texts.last_mut()) else {
-            return;
-        };
-        row.extend_from_slice(&id.0);
-        row.extend_from_slice(&token.to_le_bytes());
-        row.extend_from_slice(&chunk.to_le_bytes());
-        row.extend_from_slice(&(all.len() as u32).to_le_bytes());
-        row.extend_from_slice(slots);
-        all.push_str(text);
-        self.len += 1;
+        let chunk = self.texts.len() - 1;
+        let at = self.texts.last_mut().map_or(0, |all| {
+            all.push_str(text);
+            all.len() - text.len()
+        });
+        (chunk, at)
+    }
+
+    /// The chunk of a row's text, and where in it the text begins.
+    #[inline]
+    fn text_of(row: &[u8]) -> (usize, usize) {
+        (word(row, 16), word(row, 20))
     }
 
     #[inline]
@@ -95,15 +121,16 @@ impl Store {
     #[inline]
     pub(super) fn row(&self, row: usize) -> Row<'_> {
         let bytes = self.bytes_of(row);
-        let text = self.texts.get(word(bytes, 24)).map_or("", String::as_str);
-        Row::new(bytes.get(HEADER..).unwrap_or(&[]), text, word(bytes, 28))
+        let (chunk, at) = Self::text_of(bytes);
+        let text = self.texts.get(chunk).map_or("", String::as_str);
+        Row::new(bytes.get(HEADER..).unwrap_or(&[]), text, at)
     }
 
     /// Something of all that is kept of a row.
     pub(super) fn touch(&self, row: usize) -> u8 {
         let bytes = self.bytes_of(row);
-        let text = self.texts.get(word(bytes, 24));
-        let text = text.and_then(|text| text.as_bytes().get(word(bytes, 28)));
+        let (chunk, at) = Self::text_of(bytes);
+        let text = self.texts.get(chunk).and_then(|text| text.as_bytes().get(at));
         bytes.last().unwrap_or(&0) ^ text.unwrap_or(&0)
     }
 
@@ -117,13 +144,9 @@ impl Store {
     }
 
     /// The tokens of all messages, in order.
-    pub(super) fn tokens(&self) -> Vec<u64> {
-        let mut tokens = Vec::with_capacity(self.len);
-        for row in 0..self.len {
-            let bytes = self.bytes_of(row).get(16..).and_then(<[u8]>::first_chunk::<8>);
-            tokens.extend(bytes.map(|token| u64::from_le_bytes(*token)));
-        }
-        tokens
+    pub(super) fn into_tokens(mut self) -> Vec<u64> {
+        self.tokens.shrink_to_fit();
+        self.tokens
     }
 
     /// Bytes allocated.
@@ -132,6 +155,7 @@ impl Store {
             + self.rows.last().map_or(0, Vec::capacity)
             + self.texts.last().map_or(0, String::capacity)
             + (self.rows.capacity() + self.texts.capacity()) * size_of::<String>()
+            + self.tokens.capacity() * size_of::<u64>()
     }
 }
 
@@ -159,7 +183,12 @@ mod tests {
             #[allow(clippy::cast_precision_loss)]
             builder.set(0, Field::Number(n as f64));
             builder.set(1, Field::Str(&text(if n < 20 { n } else { 0 })));
-            store.push(Id([(n % 251).try_into().unwrap(); 16]), n as u64, builder.parts());
+            store.push(
+                Id([(n % 251).try_into().unwrap(); 16]),
+                n as u64,
+                builder.parts(),
+                None,
+            );
         }
         for n in 0..3_000 {
             let row = store.row(n);
@@ -169,7 +198,6 @@ mod tests {
             assert_eq!(row.field(1), Field::Str(&text(if n < 20 { n } else { 0 })));
             assert_eq!(store.id(n), Id([(n % 251).try_into().unwrap(); 16]));
         }
-        assert_eq!(store.tokens(), (0..3_000).collect::<Vec<u64>>());
         let used: usize = store.rows.iter().map(Vec::len).sum::<usize>()
             + store.texts.iter().map(String::len).sum::<usize>();
         assert!(
@@ -177,5 +205,23 @@ mod tests {
             "{} of {used}",
             store.bytes()
         );
+        assert_eq!(store.into_tokens(), (0..3_000).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn text_that_is_there_already_is_shared() {
+        let mut store = Store::new();
+        let mut builder = RowBuilder::default();
+        let texts = ["a key", "a key", "another", "a key", "a key!", ""];
+        for (n, text) in texts.iter().enumerate() {
+            builder.reset(1);
+            builder.set(0, Field::Str(text));
+            let like = n.checked_sub(1).map(|_| 0);
+            store.push(Id([0; 16]), n as u64, builder.parts(), like);
+        }
+        for (n, text) in texts.iter().enumerate() {
+            assert_eq!(store.row(n).field(0), Field::Str(text));
+        }
+        assert_eq!(store.texts, ["a keyanothera key!"]);
     }
 }
