@@ -13,6 +13,9 @@
 use std::time::Instant;
 
 #[allow(dead_code)]
+#[path = "../benches/cpu.rs"]
+mod cpu;
+#[allow(dead_code)]
 #[path = "../benches/workload.rs"]
 mod workload;
 
@@ -36,14 +39,10 @@ fn memory(line: &str) -> f64 {
     found.unwrap_or(f64::NAN) / 1024.0
 }
 
-/// Milliseconds that this process was on a processor. On a busy machine that is what an idle one would have taken.
+/// Milliseconds that this process was on a processor.
+#[allow(clippy::cast_precision_loss)]
 fn on_cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let nanos: Option<f64> = stat
-        .split_whitespace()
-        .next()
-        .and_then(|nanos| nanos.parse().ok());
-    nanos.unwrap_or(f64::NAN) / 1e6
+    cpu::now() as f64 / 1e6
 }
 
 fn main() {
