@@ -9,6 +9,7 @@ mod clock;
 pub mod embedded;
 mod pace;
 mod properties;
+mod rabbitmq;
 mod redis;
 
 use std::sync::Arc;
@@ -167,8 +168,12 @@ impl BrokerError {
 pub fn open(name: &str, cluster_stream: &ClusterStream) -> Result<Arc<dyn Broker>, BrokerError> {
     match cluster_stream.protocol {
         Protocol::Redis => Ok(Arc::new(redis::Redis::new(name, &cluster_stream.properties)?)),
-        Protocol::RabbitMq | Protocol::Mqtt => {
-            let what = "this protocol is not supported yet: use redis";
+        Protocol::RabbitMq => Ok(Arc::new(rabbitmq::RabbitMq::new(
+            name,
+            &cluster_stream.properties,
+        )?)),
+        Protocol::Mqtt => {
+            let what = "MQTT is not supported yet: use redis or rabbitmq";
             Err(BrokerError::new(&name.into(), "UnsupportedProtocol", what, false))
         }
     }

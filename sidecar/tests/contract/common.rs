@@ -11,7 +11,7 @@ use streaming_sidecar::broker::embedded::Embedded;
 use streaming_sidecar::broker::{
     Acker, Broker, BrokerError, Consumer, Message, Outgoing, Received, Sink, Source, Subscription, open,
 };
-use test_brokers::Redis;
+use test_brokers::{RabbitMq, Redis};
 
 /// Nothing here takes that long unless it hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -32,6 +32,12 @@ impl Bed {
         static SERVER: LazyLock<Redis> = LazyLock::new(|| Redis::start().unwrap());
         Bed {
             broker: connect_redis(&SERVER),
+        }
+    }
+
+    pub(crate) fn rabbitmq() -> Bed {
+        Bed {
+            broker: connect(Protocol::RabbitMq, &[("host", &rabbitmq().url())]),
         }
     }
 
@@ -69,6 +75,12 @@ impl Bed {
         let consumers: Vec<Consumer> = groups.iter().map(consumer).collect();
         self.broker.sink(&consumers).await.unwrap()
     }
+}
+
+/// The node that the tests share: starting one takes seconds.
+pub(crate) fn rabbitmq() -> &'static RabbitMq {
+    static SERVER: LazyLock<RabbitMq> = LazyLock::new(|| RabbitMq::start().unwrap());
+    &SERVER
 }
 
 pub(crate) fn connect_redis(server: &Redis) -> Arc<dyn Broker> {

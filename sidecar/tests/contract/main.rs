@@ -5,6 +5,7 @@
 
 mod behaviours;
 mod common;
+mod rabbitmq;
 mod redis;
 
 /// Makes a test of every behaviour for every broker.
@@ -12,6 +13,7 @@ macro_rules! contract {
     ($($behaviour:ident)*) => {
         contract!(@bed embedded $($behaviour)*);
         contract!(@bed redis $($behaviour)*);
+        contract!(@bed rabbitmq $($behaviour)*);
     };
     (@bed $bed:ident $($behaviour:ident)*) => {
         mod $bed {

@@ -4,13 +4,15 @@ use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
 
-/// Debian's script under /usr/sbin changes to another user first; this one doesn't.
+/// Debian's scripts under /usr/sbin change to another user first; these don't.
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
 /// A `RabbitMQ` node. Starting one takes seconds: share it.
 #[derive(Debug)]
@@ -59,6 +61,34 @@ impl RabbitMq {
         format!("amqp://guest:guest@127.0.0.1:{}", self.port)
     }
 
+    /// Adds a user who may do everything.
+    ///
+    /// # Errors
+    /// The node refuses.
+    pub fn add_user(&self, name: &str, password: &str) -> Result<()> {
+        self.control(&["add_user", name, password])?;
+        self.control(&["set_permissions", name, ".*", ".*", ".*"])
+    }
+
+    fn control(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new(CONTROL);
+        self.environment(&mut command);
+        let status = command.args(arguments).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "rabbitmqctl: {status}");
+        Ok(())
+    }
+
+    /// What the node and `rabbitmqctl` have in common.
+    fn environment(&self, command: &mut Command) {
+        let folder = self.folder.path();
+        command
+            .env("HOME", folder)
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", folder.join("none"))
+            .env("RABBITMQ_CONFIG_FILE", folder.join("none"))
+            .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port));
+    }
+
     /// Kills it, as a power failure would.
     pub fn kill(&mut self) {
         self.node = None;
@@ -72,18 +102,14 @@ impl RabbitMq {
         let folder = self.folder.path();
         let log = File::create(folder.join("out.log"))?;
         let mut command = Command::new(PROGRAM);
+        self.environment(&mut command);
         command
-            .env("HOME", folder)
-            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_CONF_ENV_FILE", folder.join("none"))
-            .env("RABBITMQ_CONFIG_FILE", folder.join("none"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins"))
             .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
             .env("RABBITMQ_LOG_BASE", folder.join("log"))
             .env("RABBITMQ_GENERATED_CONFIG_DIR", folder.join("config"))
             .env("RABBITMQ_PID_FILE", folder.join("pid"))
-            .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port))
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", self.port.to_string())
             .env("RABBITMQ_DIST_PORT", free_port()?.to_string())

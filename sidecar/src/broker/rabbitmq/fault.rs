@@ -1,0 +1,41 @@
+//! What `RabbitMQ` refuses, as errors that say what to do.
+
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::{Error, ErrorKind};
+
+use super::super::BrokerError;
+use super::settings::Settings;
+
+/// Turns a client's error into ours. The broker's own words hold no credentials.
+pub(super) fn explain(settings: &Settings, error: &Error) -> BrokerError {
+    let ErrorKind::ProtocolError(refusal) = error.kind() else {
+        return match error.kind() {
+            ErrorKind::IOError(cause) => {
+                settings.fault("Unreachable", true, format!("can't reach RabbitMQ: {cause}"))
+            }
+            ErrorKind::MissingHeartbeatError => settings.fault(
+                "Unreachable",
+                true,
+                "RabbitMQ went silent: no heartbeat for too long",
+            ),
+            _ => settings.fault("ConnectionLost", true, format!("the connection is gone: {error}")),
+        };
+    };
+    let said = refusal.get_message();
+    match refusal.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if said.as_str().contains("Login") => settings.fault(
+            "AuthenticationFailed",
+            false,
+            "RabbitMQ refuses the user or the password: check the credentials in the connection's properties",
+        ),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
+            settings.fault("NotPermitted", false, format!("RabbitMQ forbids it: {said}"))
+        }
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
+            let help = "declare it as it is there (durable, deletedWhenUnused, exchangeKind, queueType), or delete it";
+            settings.fault("DeclarationMismatch", false, format!("{said}: {help}"))
+        }
+        // An exchange or a queue was deleted under us: it is declared again by who comes next.
+        _ => settings.fault("BrokerRefused", true, format!("RabbitMQ refuses: {said}")),
+    }
+}

@@ -1,0 +1,190 @@
+//! What the properties of a `ClusterStream` say about a connection, and about what is declared on it.
+//!
+//! Names and defaults are those of Dapr's `pubsub.rabbitmq`
+//! (<https://docs.dapr.io/reference/components-reference/supported-pubsub/setup-rabbitmq/>; `durable` false,
+//! `deletedWhenUnused` true, `exchangeKind` fanout, `heartBeat` 10s), because a broker refuses to declare an exchange
+//! that exists with other ones. Two differ on purpose: messages are persistent unless `deliveryMode` says otherwise,
+//! and queues are always durable and never deleted with their last consumer, since that would lose what waits in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::ExchangeKind;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::super::BrokerError;
+use super::super::properties::Properties;
+use super::address::Address;
+
+/// Everything that the connection's properties say.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// The `ClusterStream`'s name and the address, for errors.
+    pub(super) name: Arc<str>,
+    pub(super) address: Address,
+    pub(super) heartbeat: Duration,
+    /// The client's certificate is what logs in.
+    pub(super) external: bool,
+    pub(super) ca: Option<String>,
+    /// Certificate and key.
+    pub(super) identity: Option<(String, String)>,
+    pub(super) exchange: Exchange,
+    /// Arguments of every queue.
+    pub(super) queue: FieldTable,
+    pub(super) persistent: bool,
+}
+
+/// How a topic's exchange is declared.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) kind: ExchangeKind,
+    pub(super) durable: bool,
+    pub(super) auto_delete: bool,
+    pub(super) routing_key: ShortString,
+}
+
+impl Settings {
+    pub(super) fn new(
+        cluster_stream: &str,
+        connection: &BTreeMap<String, String>,
+    ) -> Result<Settings, BrokerError> {
+        let broker: Arc<str> = cluster_stream.into();
+        let properties = Properties {
+            broker: &broker,
+            own: None,
+            connection,
+        };
+        let address = address(&properties)?;
+        let name: Arc<str> = format!("{cluster_stream} ({address})").into();
+        let properties = Properties {
+            broker: &name,
+            ..properties
+        };
+        let owned = |name| properties.text(name).map(str::to_owned);
+        Ok(Settings {
+            heartbeat: properties
+                .duration("heartBeat")?
+                .unwrap_or(Duration::from_secs(10)),
+            external: properties.flag("saslExternal")?.unwrap_or(false),
+            ca: owned("caCert"),
+            identity: owned("clientCert").zip(owned("clientKey")),
+            exchange: exchange(&properties)?,
+            queue: queue(&properties)?,
+            persistent: properties
+                .number::<u8>("deliveryMode")?
+                .is_none_or(|mode| mode == 2),
+            address,
+            name,
+        })
+    }
+
+    /// An error of this connection's.
+    pub(super) fn fault(
+        &self,
+        reason: &'static str,
+        transient: bool,
+        what: impl Into<String>,
+    ) -> BrokerError {
+        BrokerError::new(&self.name, reason, what, transient)
+    }
+
+    /// A name as AMQP has them: up to 255 bytes.
+    pub(super) fn short(&self, name: &str) -> Result<ShortString, BrokerError> {
+        ShortString::try_new(name.to_owned()).map_err(|_| {
+            let start: String = name.chars().take(40).collect();
+            let what = format!("`{start}...` is longer than the 255 bytes that AMQP allows a name");
+            self.fault("NameTooLong", false, what)
+        })
+    }
+}
+
+fn address(properties: &Properties<'_>) -> Result<Address, BrokerError> {
+    for name in ["connectionString", "host"] {
+        if let Some(url) = properties.text(name) {
+            let parsed = Address::parse(url);
+            return parsed.ok_or_else(|| properties.invalid(name, "a URL as amqp://user:password@host:5672"));
+        }
+    }
+    let host = properties.text("hostname").unwrap_or("localhost");
+    let tls = properties.text("protocol") == Some("amqps");
+    let user = properties.text("username").unwrap_or("guest");
+    let password = properties.text("password").unwrap_or("guest");
+    let address = Address::of_host(host, tls, user, password);
+    address.ok_or_else(|| properties.invalid("hostname", "a host name"))
+}
+
+fn exchange(properties: &Properties<'_>) -> Result<Exchange, BrokerError> {
+    let kind = match properties.text("exchangeKind").unwrap_or("fanout") {
+        "fanout" => ExchangeKind::Fanout,
+        "topic" => ExchangeKind::Topic,
+        "direct" => ExchangeKind::Direct,
+        "headers" => ExchangeKind::Headers,
+        _ => return Err(properties.invalid("exchangeKind", "fanout, topic, direct or headers")),
+    };
+    let key = properties.text("routingKey").unwrap_or_default().to_owned();
+    Ok(Exchange {
+        kind,
+        durable: properties.flag("durable")?.unwrap_or(false),
+        auto_delete: properties.flag("deletedWhenUnused")?.unwrap_or(true),
+        routing_key: ShortString::try_new(key)
+            .map_err(|_| properties.invalid("routingKey", "a key of up to 255 bytes"))?,
+    })
+}
+
+fn queue(properties: &Properties<'_>) -> Result<FieldTable, BrokerError> {
+    let mut arguments = FieldTable::default();
+    if let Some(kind) = properties.text("queueType") {
+        if !["classic", "quorum"].contains(&kind) {
+            return Err(properties.invalid("queueType", "classic or quorum"));
+        }
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
+    }
+    for (name, argument) in [("maxLen", "x-max-length"), ("maxLenBytes", "x-max-length-bytes")] {
+        if let Some(most) = properties.number(name)? {
+            arguments.insert(argument.into(), AMQPValue::LongLongInt(most));
+        }
+    }
+    Ok(arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(properties: &[(&str, &str)]) -> Result<Settings, BrokerError> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Settings::new("rabbit", &properties.iter().map(own).collect())
+    }
+
+    #[test]
+    fn an_exchange_is_declared_as_dapr_does() {
+        let default = settings(&[("host", "amqp://h")]).unwrap();
+        let exchange = &default.exchange;
+        assert_eq!(exchange.kind, ExchangeKind::Fanout);
+        assert!(!exchange.durable && exchange.auto_delete && default.persistent);
+        let other = [
+            ("host", "amqp://h"),
+            ("durable", "true"),
+            ("deletedWhenUnused", "false"),
+            ("deliveryMode", "0"),
+        ];
+        let other = settings(&other).unwrap();
+        assert!(other.exchange.durable && !other.exchange.auto_delete && !other.persistent);
+    }
+
+    #[test]
+    fn a_broker_is_named_by_url_or_by_parts_and_shown_without_its_password() {
+        for properties in [
+            &[("connectionString", "amqp://u:s3cret@h:1")][..],
+            &[("hostname", "h:1"), ("username", "u"), ("password", "s3cret")],
+        ] {
+            let settings = settings(properties).unwrap();
+            assert_eq!(&*settings.name, "rabbit (amqp://h:1)");
+            assert_eq!(settings.address.password, "s3cret");
+            assert!(!format!("{settings:?}").contains("s3cret"));
+        }
+        let error = settings(&[("host", "u:s3cret@h")]).unwrap_err().to_string();
+        assert!(error.contains("host") && !error.contains("s3cret"), "{error}");
+    }
+}

@@ -1,0 +1,301 @@
+//! What only `RabbitMQ` has.
+
+use std::collections::BTreeSet;
+
+use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
+use streaming_plan::Protocol;
+use streaming_sidecar::broker::{Consumer, Received, Subscription};
+use test_brokers::RabbitMq;
+
+use crate::common::{Bed, batch, connect, new_topic, numbers, publish, rabbitmq, texts};
+
+fn bed(properties: &[(&str, &str)]) -> Bed {
+    let url = rabbitmq().url();
+    let all: Vec<(&str, &str)> = [("host", &*url)]
+        .into_iter()
+        .chain(properties.iter().copied())
+        .collect();
+    Bed {
+        broker: connect(Protocol::RabbitMq, &all),
+    }
+}
+
+async fn client() -> (Connection, Channel) {
+    let url = rabbitmq().url();
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+fn subscription(topic: &str) -> Subscription {
+    Subscription {
+        topic: topic.into(),
+        group: "g".into(),
+        consumer: "g-0".into(),
+        properties: [].into(),
+        in_flight: Some(10),
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_is_declared_as_dapr_does_and_a_queue_outlives_its_consumer() {
+    let topic = new_topic();
+    let reading = bed(&[]).subscribe(&topic, "g").await;
+    let (_connection, channel) = client().await;
+    // Declaring something that exists with other properties is refused.
+    let options = ExchangeDeclareOptions {
+        durable: false,
+        auto_delete: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let kind = ExchangeKind::Fanout;
+    channel
+        .exchange_declare(topic.as_str().into(), kind, options, FieldTable::default())
+        .await
+        .unwrap();
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let name = format!("g-{topic}");
+    channel
+        .queue_declare(name.as_str().into(), durable, FieldTable::default())
+        .await
+        .unwrap();
+    drop(reading);
+    let sink = bed(&[]).sink(&topic, &[]).await;
+    publish(&sink, &topic, ["a"]).await;
+    assert_eq!(texts(&bed(&[]).subscribe(&topic, "g").await.take(1).await), ["a"]);
+}
+
+#[tokio::test]
+async fn an_exchange_that_exists_with_other_properties_is_an_error_that_says_which() {
+    let topic = new_topic();
+    let _sink = bed(&[("durable", "true")]).sink(&topic, &["g"]).await;
+    let other = bed(&[]).broker;
+    let error = other.subscribe(subscription(&topic)).await.err().unwrap();
+    let said = error.to_string();
+    assert_eq!(
+        (error.reason, error.transient),
+        ("DeclarationMismatch", false),
+        "{said}"
+    );
+    assert!(said.contains("'durable'") && said.contains(&topic), "{said}");
+    // Only that topic is affected.
+    let sink = other.sink(&[]).await.unwrap();
+    let fine = new_topic();
+    let both = [batch(&topic, ["a"]), batch(&fine, ["b"])].concat();
+    let results = sink.publish(both).await;
+    assert_eq!(results[0].as_ref().unwrap_err().reason, "DeclarationMismatch");
+    assert!(results[1].is_ok());
+}
+
+#[tokio::test]
+async fn messages_have_headers_and_are_persistent_unless_told_otherwise() {
+    for (properties, mode) in [(&[][..], 2), (&[("deliveryMode", "1")], 1)] {
+        let topic = new_topic();
+        let sink = bed(properties).sink(&topic, &["g"]).await;
+        publish(&sink, &topic, ["{}"]).await;
+        let (_connection, channel) = client().await;
+        let queue = format!("g-{topic}");
+        let got = channel.basic_get(queue.as_str().into(), lapin::options::BasicGetOptions::default());
+        let got = got.await.unwrap().unwrap();
+        let headers = &got.delivery.properties;
+        assert_eq!(*headers.delivery_mode(), Some(mode));
+        assert_eq!(headers.message_id().as_ref().unwrap().as_str(), "id-0");
+        assert_eq!(
+            headers.content_type().as_ref().unwrap().as_str(),
+            "application/json"
+        );
+        assert!(headers.timestamp().unwrap() > 1_700_000_000);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_was_deleted_is_declared_again_before_anything_is_lost() {
+    let topic = new_topic();
+    let bed = bed(&[("deletedWhenUnused", "false")]);
+    let sink = bed.sink(&topic, &["g"]).await;
+    let (_connection, channel) = client().await;
+    let queue = format!("g-{topic}");
+    channel
+        .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+        .await
+        .unwrap();
+    let first = sink.publish(batch(&topic, ["a"])).await;
+    let error = first[0].as_ref().unwrap_err();
+    assert_eq!((error.reason, error.transient), ("Unroutable", true));
+    publish(&sink, &topic, ["a"]).await;
+    assert_eq!(texts(&bed.subscribe(&topic, "g").await.take(1).await), ["a"]);
+}
+
+#[tokio::test]
+async fn an_exchange_that_was_deleted_with_its_queues_is_declared_again() {
+    let topic = new_topic();
+    let bed = bed(&[]);
+    let sink = bed.sink(&topic, &["g"]).await;
+    let mut reading = bed.subscribe(&topic, "g").await;
+    reading.recover().await;
+    let (_connection, channel) = client().await;
+    let queue = format!("g-{topic}");
+    channel
+        .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+        .await
+        .unwrap();
+    let error = reading.source.receive().await.unwrap_err();
+    assert!(error.transient, "{error}");
+    while sink.publish(batch(&topic, ["a"])).await[0]
+        .as_ref()
+        .is_err_and(|error| error.transient)
+    {}
+    assert_eq!(texts(&bed.subscribe(&topic, "g").await.take(1).await), ["a"]);
+}
+
+#[tokio::test]
+async fn quorum_queues_count_deliveries() {
+    let topic = new_topic();
+    let bed = bed(&[("queueType", "quorum")]);
+    let sink = bed.sink(&topic, &["g"]).await;
+    publish(&sink, &topic, ["a"]).await;
+    for attempts in 0..3 {
+        let mut reading = bed.subscribe(&topic, "g").await;
+        assert_eq!(reading.take(1).await[0].attempts, attempts);
+    }
+}
+
+#[tokio::test]
+async fn recovery_ends_although_another_consumer_took_what_was_waiting() {
+    let topic = new_topic();
+    let bed = bed(&[]);
+    let sink = bed.sink(&topic, &["g"]).await;
+    publish(&sink, &topic, numbers(0..10)).await;
+    let mut one = bed.member(&topic, "g", "g-0", Some(1)).await.unwrap();
+    one.take(1).await;
+    let mut two = bed.member(&topic, "g", "g-1", Some(1)).await.unwrap();
+    two.recover().await;
+}
+
+#[tokio::test]
+async fn a_lost_connection_ends_a_subscription() {
+    let topic = new_topic();
+    let mut server = RabbitMq::start().unwrap();
+    let bed = Bed {
+        broker: connect(Protocol::RabbitMq, &[("host", &server.url())]),
+    };
+    let sink = bed.sink(&topic, &["g"]).await;
+    let mut reading = bed.subscribe(&topic, "g").await;
+    let sent = numbers(0..2000);
+    let (mut got, mut done) = (BTreeSet::new(), Vec::new());
+    for (n, part) in sent.chunks(200).enumerate() {
+        if n == 3 || n == 7 {
+            server.kill();
+            let failed = sink.publish(batch(&topic, part.to_vec())).await;
+            assert!(
+                failed
+                    .iter()
+                    .all(|result| result.as_ref().is_err_and(|error| error.transient))
+            );
+            let error = loop {
+                match reading.source.receive().await {
+                    Ok(_) => {}
+                    Err(error) => break error,
+                }
+            };
+            assert!(error.transient, "{error}");
+            let tokens: Vec<u64> = (1..=1000).collect();
+            assert!(reading.acker.ack(&tokens).await.is_err());
+            server.resume().unwrap();
+            reading = bed.subscribe(&topic, "g").await;
+        }
+        while sink
+            .publish(batch(&topic, part.to_vec()))
+            .await
+            .iter()
+            .any(Result::is_err)
+        {}
+        if n % 2 == 0 {
+            let messages = reading.take_some().await;
+            done.extend(texts(&messages).into_iter().map(str::to_owned));
+            reading.ack(&messages).await;
+        }
+    }
+    got.extend(done);
+    while got.len() < sent.len() {
+        let messages = reading.take_some().await;
+        got.extend(texts(&messages).into_iter().map(str::to_owned));
+        reading.ack(&messages).await;
+    }
+    assert_eq!(got, sent.into_iter().collect());
+}
+
+#[tokio::test]
+async fn what_is_refused_is_explained_without_the_password() {
+    let server = rabbitmq();
+    let topic = new_topic();
+    let port = server.port();
+    let wrong = format!("amqp://guest:wr0ng@127.0.0.1:{port}");
+    let error = connect(Protocol::RabbitMq, &[("host", &wrong)])
+        .sink(&[])
+        .await
+        .err()
+        .unwrap();
+    let said = error.to_string();
+    assert_eq!(
+        (error.reason, error.transient),
+        ("AuthenticationFailed", false),
+        "{said}"
+    );
+    assert!(
+        said.contains(&port.to_string()) && !said.contains("wr0ng"),
+        "{said}"
+    );
+
+    let nobody = connect(Protocol::RabbitMq, &[("host", "amqp://u:s3cr3t@127.0.0.1:1")]);
+    let error = nobody.subscribe(subscription(&topic)).await.err().unwrap();
+    let said = error.to_string();
+    assert_eq!((error.reason, error.transient), ("Unreachable", true), "{said}");
+    assert!(said.contains("127.0.0.1:1") && !said.contains("s3cr3t"), "{said}");
+
+    let nowhere = format!("amqp://guest:guest@127.0.0.1:{port}/nowhere");
+    let error = connect(Protocol::RabbitMq, &[("host", &nowhere)])
+        .sink(&[])
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(
+        (error.reason, error.transient),
+        ("NotPermitted", false),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn passwords_may_have_an_at_sign_escaped_or_not() {
+    let server = rabbitmq();
+    server.add_user("ann", "p@ss/w:rd").unwrap();
+    for password in ["p@ss%2Fw:rd", "p%40ss%2Fw%3Ard"] {
+        let url = format!("amqp://ann:{password}@127.0.0.1:{}", server.port());
+        let broker = connect(Protocol::RabbitMq, &[("connectionString", &url)]);
+        let consumer = Consumer {
+            topic: new_topic(),
+            group: "g".into(),
+        };
+        broker.sink(&[consumer]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn prefetch_holds_back_what_is_not_asked_for() {
+    let topic = new_topic();
+    let bed = bed(&[("prefetchCount", "3")]);
+    let sink = bed.sink(&topic, &["g"]).await;
+    publish(&sink, &topic, numbers(0..10)).await;
+    let mut one = bed.member(&topic, "g", "g-0", Some(100)).await.unwrap();
+    one.take(3).await;
+    let mut two = bed.member(&topic, "g", "g-1", Some(100)).await.unwrap();
+    assert_eq!(texts(&two.take(3).await), ["3", "4", "5"]);
+    let received = tokio::time::timeout(std::time::Duration::from_millis(300), one.source.receive()).await;
+    assert!(!matches!(received, Ok(Ok(Received::Messages(_)))), "{received:?}");
+}
