@@ -32,7 +32,7 @@ pub use duration::{DurationError, parse_micros};
 pub use joiner::{JoinType, Joiner, JoinerSpec, JoinerStream};
 pub use processor::{Processor, ProcessorSpec};
 pub use schema::definitions;
-pub use status::Status;
+pub use status::{Edge, Status};
 pub use stream::{Format, Stream, StreamSpec};
 pub use target::Target;
 pub use text::{

@@ -21,4 +21,22 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
+    /// What each hop of a component's messages promises, derived from protocol, settings and window. Components only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub edges: Vec<Edge>,
+}
+
+/// One hop of a message, and its promise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Edge {
+    /// Where messages come from: `clusterStream/topic`, or a component.
+    #[schemars(length(max = 1024))]
+    pub from: String,
+    /// Where they go: a component, `component/route`, or `clusterStream/topic`.
+    #[schemars(length(max = 1024))]
+    pub to: String,
+    /// Whether messages may be lost or repeated on the way, why, and the setting that would improve it.
+    #[schemars(length(max = 4096))]
+    pub guarantee: String,
 }
