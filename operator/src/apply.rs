@@ -1,0 +1,247 @@
+//! Step 4, apply: makes the cluster have a component's objects, and takes away what it has no more use for.
+//!
+//! Server-side apply, forced: a field that the operator sets is the operator's, whoever else has set it, and a field
+//! that it doesn't set is left to others (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>). Nothing
+//! is sent where nothing would change.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::build::Objects;
+use crate::component::Component;
+use crate::dereference::{Resource as Ours, Snapshot};
+use crate::labels::MANAGER;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::reason;
+use crate::status::rollout;
+
+/// Why a component's objects are not as they should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// Something else has the name. Applying would take it over.
+    #[error(
+        "there is a {kind} `{name}` already, and it is not this component's; rename this resource, or remove the {kind}"
+    )]
+    NotOurs { kind: String, name: String },
+    /// The object of a resource of the same name that was deleted a moment ago.
+    #[error(
+        "the {kind} `{name}` of an earlier resource of this name is still being deleted; this goes on when it is gone"
+    )]
+    Leaving { kind: String, name: String },
+    /// The API server said no, or nothing.
+    #[error("the API server did not take {kind} `{name}`: {}", told(.source))]
+    Refused {
+        kind: String,
+        name: String,
+        source: Box<kube::Error>,
+    },
+}
+
+impl ApplyError {
+    /// The condition's reason, and the metric's label.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotOurs { .. } | Self::Leaving { .. } => reason::NAME_IN_USE,
+            Self::Refused { .. } => reason::APPLY_FAILED,
+        }
+    }
+
+    fn refused<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> ApplyError {
+        ApplyError::Refused {
+            kind: K::kind(&()).into_owned(),
+            name: name.to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
+/// A server's answer without the words that kube puts around it.
+pub(crate) fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The step's tools.
+pub(crate) struct Applier<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) memory: &'a Memory,
+    pub(crate) metrics: &'a Metrics,
+}
+
+impl Applier<'_> {
+    /// Applies a component's objects, the workload last, so that what it mounts is there when its pods start. Gives the
+    /// Deployment as it is now.
+    ///
+    /// # Errors
+    /// The first object that could not be applied; what comes after it waits for another attempt.
+    pub(crate) async fn apply(
+        &self,
+        component: &Component,
+        objects: &Objects,
+        snapshot: &Snapshot,
+    ) -> Result<Deployment, ApplyError> {
+        let live = named(&snapshot.config_maps, &component.plan_name());
+        self.put(component, &objects.config_map, live).await?;
+        let live = named(&snapshot.services, &component.name);
+        self.put(component, &objects.service, live).await?;
+        let live = deployment(snapshot, &component.name);
+        let written = self
+            .put(component, &objects.deployment, live.map(Resource::meta))
+            .await?;
+        let deployment = written.or_else(|| live.cloned()).unwrap_or_default();
+        if rollout::is_complete(&deployment, self.memory) {
+            self.prune(component, snapshot).await?;
+        }
+        Ok(deployment)
+    }
+
+    /// Applies one object if that would change anything, and gives what became of it.
+    async fn put<K>(
+        &self,
+        component: &Component,
+        desired: &K,
+        live: Option<&ObjectMeta>,
+    ) -> Result<Option<K>, ApplyError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        let name = desired.name_any();
+        let api: Api<K> = Api::namespaced(self.client.clone(), &component.namespace);
+        let hash = blake3::hash(&serde_json::to_vec(desired).unwrap_or_default()).to_string();
+        if let Some(live) = live {
+            is_ours::<K>(component, live)?;
+            if self.memory.is_current(live, &hash) {
+                return Ok(None);
+            }
+        } else {
+            // The watches see what bears our label only. Whatever else has the name must not be taken over.
+            let found = api.get_metadata_opt(&name).await;
+            if let Some(found) = found.map_err(|error| ApplyError::refused::<K>(&name, error))? {
+                is_ours::<K>(component, &found.metadata)?;
+            }
+        }
+        let how = PatchParams::apply(MANAGER).force();
+        let now = api.patch(&name, &how, &Patch::Apply(desired)).await;
+        let now = now.map_err(|error| ApplyError::refused::<K>(&name, error))?;
+        let changed = live.is_none_or(|live| live.resource_version != now.meta().resource_version);
+        if changed {
+            tracing::info!(kind = %K::kind(&()), namespace = component.namespace, name, "applied");
+        }
+        self.metrics.written(&K::kind(&()), "apply", changed);
+        self.memory.object_written(now.meta(), hash);
+        Ok(Some(now))
+    }
+
+    /// Deletes the plans that no pod of the component mounts any more.
+    async fn prune(&self, component: &Component, snapshot: &Snapshot) -> Result<(), ApplyError> {
+        let current = component.plan_name();
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &component.namespace);
+        for plan in &snapshot.config_maps {
+            let name = plan.name_any();
+            if name == current || is_ours::<ConfigMap>(component, plan.meta()).is_err() {
+                continue;
+            }
+            let how = DeleteParams::default().preconditions(Preconditions {
+                uid: plan.uid(),
+                resource_version: None,
+            });
+            match api.delete(&name, &how).await {
+                Ok(_) => {
+                    self.metrics.written("ConfigMap", "delete", true);
+                    tracing::info!(namespace = component.namespace, name, "deleted an old plan");
+                }
+                // Gone already, or replaced by another.
+                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+                Err(error) => return Err(ApplyError::refused::<ConfigMap>(&name, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the pods of a component whose problems leave no plan to apply: suspending is the brake, and a brake must
+    /// work on what is broken. Gives the Deployment that is left, if there is one.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub(crate) async fn keep(
+        &self,
+        resource: &Ours,
+        suspended: bool,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Deployment>, ApplyError> {
+        let Some(live) = deployment(snapshot, &resource.name)
+            .filter(|live| controller(live.meta()).is_some_and(|owner| owner.uid == resource.uid))
+        else {
+            return Ok(None);
+        };
+        if !suspended || live.spec.replicas == Some(0) {
+            return Ok(Some(live.clone()));
+        }
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &resource.namespace);
+        let patch = Patch::Merge(json!({"spec": {"replicas": 0}}));
+        let how = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let stopped = api.patch(&resource.name, &how, &patch).await;
+        let stopped = stopped.map_err(|error| ApplyError::refused::<Deployment>(&resource.name, error))?;
+        self.metrics.written("Deployment", "patch", true);
+        Ok(Some(stopped))
+    }
+}
+
+fn deployment<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Deployment> {
+    let found = snapshot
+        .deployments
+        .iter()
+        .find(|object| object.name_any() == name);
+    found.map(AsRef::as_ref)
+}
+
+fn named<'s, K: Resource>(objects: &'s [std::sync::Arc<K>], name: &str) -> Option<&'s ObjectMeta> {
+    let found = objects
+        .iter()
+        .find(|object| object.meta().name.as_deref() == Some(name));
+    found.map(|object| object.meta())
+}
+
+fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    let mut owners = meta.owner_references.iter().flatten();
+    owners.find(|owner| owner.controller == Some(true))
+}
+
+fn is_ours<K: Resource<DynamicType = ()>>(
+    component: &Component,
+    live: &ObjectMeta,
+) -> Result<(), ApplyError> {
+    let owner = controller(live);
+    if owner.is_some_and(|owner| owner.uid == component.uid) {
+        return Ok(());
+    }
+    let kind = K::kind(&()).into_owned();
+    let name = live.name.clone().unwrap_or_default();
+    let was_ours = owner.is_some_and(|owner| {
+        owner.name == component.name && owner.api_version.starts_with(streaming_api::GROUP)
+    });
+    Err(if was_ours {
+        ApplyError::Leaving { kind, name }
+    } else {
+        ApplyError::NotOurs { kind, name }
+    })
+}

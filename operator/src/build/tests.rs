@@ -1,0 +1,94 @@
+use insta::assert_snapshot;
+
+use super::*;
+use crate::dereference::Resource;
+use crate::fixtures::{JOINER, PROCESSOR, STREAMS, resources};
+use crate::validate::validate;
+
+fn settings() -> Settings {
+    Settings {
+        sidecar_image: "example/streaming-sidecar:1".into(),
+    }
+}
+
+fn all() -> Vec<Resource> {
+    resources(&format!("{STREAMS}{JOINER}{PROCESSOR}"))
+}
+
+fn component(resources: &[Resource], name: &str) -> Component {
+    let verdicts = validate(resources);
+    let mut found = verdicts.into_iter().filter_map(|verdict| {
+        assert_eq!(verdict.problems, []);
+        verdict.component.filter(|component| component.name == name)
+    });
+    found.next().unwrap()
+}
+
+fn built(resources: &[Resource], name: &str) -> Objects {
+    build(&component(resources, name), &settings())
+}
+
+/// As somebody would apply it by hand.
+fn yaml(objects: &Objects) -> String {
+    [
+        serde_saphyr::to_string(&objects.config_map),
+        serde_saphyr::to_string(&objects.service),
+        serde_saphyr::to_string(&objects.deployment),
+    ]
+    .map(Result::unwrap)
+    .join("---\n")
+}
+
+#[test]
+fn a_joiner_is_one_pod_of_our_container() {
+    assert_snapshot!("joiner", yaml(&built(&all(), "join")));
+}
+
+#[test]
+fn a_processor_is_the_users_container_beside_ours() {
+    assert_snapshot!("processor", yaml(&built(&all(), "proc")));
+}
+
+#[test]
+fn equal_resources_give_equal_objects() {
+    assert_eq!(built(&all(), "join"), built(&all(), "join"));
+}
+
+#[test]
+fn only_what_changes_the_plan_changes_its_name() {
+    let name = |resources: &[Resource]| component(resources, "join").plan_name();
+    let before = name(&all());
+    let mut edited = all();
+    edited[3].document["spec"]["window"] = "5s".into();
+    assert_ne!(name(&edited), before);
+    let mut edited = all();
+    edited[3].document["spec"]["template"]["labels"]["team"] = "b".into();
+    assert_eq!(name(&edited), before);
+    // Made anew, it is another component: its rows have other ids.
+    let mut edited = all();
+    edited[3].uid = "another".into();
+    edited[3].document["metadata"]["uid"] = "another".into();
+    assert_ne!(name(&edited), before);
+}
+
+#[test]
+fn replicas_are_at_least_one_and_of_a_window_at_most_one() {
+    let replicas = |replicas: i32| {
+        let mut edited = all();
+        edited[4].document["spec"]["replicas"] = replicas.into();
+        built(&edited, "proc").deployment.spec.replicas
+    };
+    assert_eq!([0, 1, 4].map(replicas), [Some(1), Some(1), Some(4)]);
+    let joiner = built(&all(), "join").deployment.spec;
+    assert_eq!(joiner.replicas, Some(1));
+    assert_eq!(joiner.strategy.unwrap().type_.unwrap(), "Recreate");
+}
+
+#[test]
+fn a_suspended_component_has_its_plan_and_no_pods() {
+    let mut edited = all();
+    edited[3].document["spec"]["suspend"] = true.into();
+    let suspended = built(&edited, "join");
+    assert_eq!(suspended.deployment.spec.replicas, Some(0));
+    assert_eq!(suspended.config_map, built(&all(), "join").config_map);
+}

@@ -1,0 +1,156 @@
+//! One look at a namespace, in five steps: dereference, validate, build, apply, status.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::controller::Action;
+use kube::runtime::events::Recorder;
+use kube::{Client, ResourceExt as _};
+
+use crate::apply::{Applier, ApplyError};
+use crate::build::{Settings, build};
+use crate::dereference::{Resource, Snapshot, dereference};
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::status::write::{StatusError, Writer};
+use crate::status::{self, Outcome, rollout};
+use crate::validate::{Verdict, validate};
+use crate::watch::{Space, Stores};
+
+/// What every look at a namespace needs.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) settings: Settings,
+    pub(crate) stores: Stores,
+    pub(crate) memory: Memory,
+    pub(crate) metrics: Metrics,
+    pub(crate) recorder: Recorder,
+    /// Looks at each namespace that failed in a row.
+    pub(crate) failures: Mutex<HashMap<String, u32>>,
+}
+
+/// Why a namespace must be looked at again, though nothing in it changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// An object; the resource's status says it too.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// A status.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+impl Error {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Apply(error) => error.reason(),
+            Self::Status(_) => "StatusFailed",
+        }
+    }
+}
+
+/// Looks at a namespace. What fails for one resource does not keep the others from theirs.
+pub(crate) async fn reconcile(space: Arc<Space>, context: Arc<Context>) -> Result<Action, Error> {
+    if space.metadata.deletion_timestamp.is_some() {
+        // Nothing new can be made in it, and all that there is goes.
+        return Ok(Action::await_change());
+    }
+    let began = Instant::now();
+    let result = look(&space.name_any(), &context).await;
+    context
+        .metrics
+        .reconciled(began.elapsed(), result.as_ref().err().map(Error::reason));
+    if result.is_ok() {
+        let mut failures = context.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.remove(&space.name_any());
+    }
+    result
+}
+
+async fn look(namespace: &str, context: &Context) -> Result<Action, Error> {
+    // dereference (no client: the watches' caches)
+    let snapshot = dereference(&context.stores, &context.memory, namespace);
+    if snapshot.resources.is_empty() {
+        return Ok(Action::await_change());
+    }
+
+    // validate (no client)
+    let verdicts = validate(&snapshot.resources);
+
+    let mut failed = Ok(Action::await_change());
+    for (resource, verdict) in snapshot.resources.iter().zip(&verdicts) {
+        let (outcome, error) = run(resource, verdict, &snapshot, context).await;
+
+        // status (client)
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+        let status = status::status(resource, verdict, &outcome, &Time(now));
+        let writer = Writer {
+            client: &context.client,
+            memory: &context.memory,
+            metrics: &context.metrics,
+            recorder: &context.recorder,
+        };
+        let written = writer.write(resource, status).await;
+        let error = error.map(Error::from).or(written.err().map(Error::from));
+        if let Some(error) = error {
+            failed = Err(error);
+        }
+    }
+    failed
+}
+
+/// Builds and applies a component's objects, or leaves those that it has.
+async fn run(
+    resource: &Resource,
+    verdict: &Verdict,
+    snapshot: &Snapshot,
+    context: &Context,
+) -> (Outcome, Option<ApplyError>) {
+    if matches!(resource.kind(), "ClusterStream" | "Stream") {
+        return (Outcome::NoWorkload, None);
+    }
+    let applier = Applier {
+        client: &context.client,
+        memory: &context.memory,
+        metrics: &context.metrics,
+    };
+    let result = if let Some(component) = &verdict.component {
+        // build (no client)
+        let objects = build(component, &context.settings);
+
+        // apply (client)
+        let deployment = applier.apply(component, &objects, snapshot).await;
+        deployment.map(|deployment| Outcome::Applied(rollout::look(&deployment, &context.memory)))
+    } else {
+        let kept = applier.keep(resource, verdict.suspended, snapshot).await;
+        kept.map(|deployment| {
+            Outcome::Kept(deployment.map(|deployment| rollout::look(&deployment, &context.memory)))
+        })
+    };
+    result.map_or_else(
+        |error| {
+            let outcome = Outcome::Failed {
+                reason: error.reason(),
+                message: error.to_string(),
+            };
+            (outcome, Some(error))
+        },
+        |outcome| (outcome, None),
+    )
+}
+
+/// How long to wait until a namespace that failed is looked at again, unless something in it changes before: twice as
+/// long each time, from one second to five minutes.
+pub(crate) fn retry(space: &Space, error: &Error, context: &Context) -> Action {
+    const LONGEST: Duration = Duration::from_mins(5);
+    let namespace = space.name_any();
+    tracing::warn!(namespace, reason = error.reason(), %error, "not all could be done");
+    let mut failures = context.failures.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = failures.entry(namespace).or_default();
+    let wait = Duration::from_secs(1 << (*count).min(9));
+    *count = count.saturating_add(1);
+    Action::requeue(wait.min(LONGEST))
+}

@@ -1,0 +1,51 @@
+//! Events: what changed between two statuses of a resource. The same status twice gives none, so that nothing is told in
+//! a loop.
+
+use kube::runtime::events::{Event, EventType};
+use streaming_api::Status;
+
+use super::text;
+use crate::reason::{self, condition};
+
+/// What there is to tell.
+pub(crate) fn events(before: &Status, now: &Status) -> Vec<Event> {
+    let find = |status: &Status, type_: &str| {
+        let mut all = status.conditions.iter();
+        all.find(|condition| condition.type_ == type_).cloned()
+    };
+    let mut events = Vec::new();
+    let (was, is) = (find(before, condition::READY), find(now, condition::READY));
+    if let Some(is) = is {
+        let expected =
+            is.status == "True" || [reason::ROLLING_OUT, reason::SUSPENDED].contains(&is.reason.as_str());
+        let told = was.is_some_and(|was| {
+            // Of what is well, the text is detail; of what is not, it is the news.
+            was.status == is.status && was.reason == is.reason && (expected || was.message == is.message)
+        });
+        if !told {
+            let type_ = if expected {
+                EventType::Normal
+            } else {
+                EventType::Warning
+            };
+            events.push(event(type_, &is.reason, &is.message));
+        }
+    }
+    let (was, is) = (find(before, condition::WARNING), find(now, condition::WARNING));
+    if let Some(is) = is
+        && was.is_none_or(|was| was.message != is.message)
+    {
+        events.push(event(EventType::Warning, &is.reason, &is.message));
+    }
+    events
+}
+
+fn event(type_: EventType, reason: &str, message: &str) -> Event {
+    Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(text::cut(message, text::MOST_OF_A_NOTE)),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    }
+}
