@@ -32,7 +32,7 @@ enum Command {
     },
     /// Install what the tests need, or say exactly what is missing.
     Setup,
-    /// Write crds/ and docs/resources.md from the types in crates/api.
+    /// Write crds/, manifests/install.yaml and docs/resources.md from the types in crates/api.
     Crds {
         /// Write nothing; fail if a file differs from what would be written.
         #[arg(long)]

@@ -29,7 +29,7 @@ const TIERS: &[Tier] = &[
     },
     Tier {
         name: "generated",
-        about: "crds/ and docs/resources.md in sync",
+        about: "crds/, manifests/install.yaml and docs/resources.md in sync",
         budget: 3,
         run: || crds::run(true),
     },
