@@ -1,0 +1,230 @@
+//! A test's own namespace, and what it asks of it.
+
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{CONTROL_PLANE, output};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) struct Space(&'static str);
+
+/// Plural, and where the API has it.
+const APIS: [(&str, &str); 9] = [
+    ("clusterstreams", "/apis/streaming.vivien.io/v1alpha1"),
+    ("streams", "/apis/streaming.vivien.io/v1alpha1"),
+    ("channels", "/apis/streaming.vivien.io/v1alpha1"),
+    ("joiners", "/apis/streaming.vivien.io/v1alpha1"),
+    ("processors", "/apis/streaming.vivien.io/v1alpha1"),
+    ("deployments", "/apis/apps/v1"),
+    ("services", "/api/v1"),
+    ("configmaps", "/api/v1"),
+    ("events", "/apis/events.k8s.io/v1"),
+];
+
+impl Space {
+    pub(crate) fn new(name: &'static str) -> Space {
+        output(CONTROL_PLANE.kubectl().args(["create", "namespace", name]));
+        Space(name)
+    }
+
+    /// `kubectl` in this namespace, with a line of arguments.
+    pub(crate) fn kubectl(&self, line: &str) -> String {
+        let mut command = CONTROL_PLANE.kubectl();
+        output(
+            command
+                .arg("--namespace")
+                .arg(self.0)
+                .args(line.split_whitespace()),
+        )
+    }
+
+    /// `kubectl apply` of a manifest.
+    pub(crate) fn apply(&self, manifest: &str) {
+        let mut command = CONTROL_PLANE.kubectl();
+        command.args(["apply", "--namespace", self.0, "-f", "-"]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(manifest.as_bytes())
+            .unwrap();
+        assert!(child.wait().unwrap().success(), "{manifest}");
+    }
+
+    /// `kubectl patch --type=merge`.
+    pub(crate) fn patch(&self, what: &str, patch: &Value) {
+        let mut command = CONTROL_PLANE.kubectl();
+        command.args(["patch", "--namespace", self.0, "--type=merge", what]);
+        output(command.arg("-p").arg(patch.to_string()));
+    }
+
+    fn read(&self, plural: &str, name: &str) -> Value {
+        let (_, api) = APIS.iter().find(|(known, _)| *known == plural).unwrap();
+        let path = format!("{api}/namespaces/{}/{plural}{name}", self.0);
+        CONTROL_PLANE.client().get(&path).unwrap().body
+    }
+
+    /// An object as it is now, `plural/name`.
+    pub(crate) fn get(&self, what: &str) -> Value {
+        let (plural, name) = what.split_once('/').unwrap();
+        self.read(plural, &format!("/{name}"))
+    }
+
+    /// All objects of a kind.
+    pub(crate) fn list(&self, plural: &str) -> Vec<Value> {
+        self.read(plural, "")["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// An object, once it is as it should be.
+    pub(crate) fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        wait(|| {
+            last = self.get(what);
+            is(&last).then(|| last.clone())
+        })
+        .unwrap_or_else(|| panic!("{what} in {} did not become what it should: {last:#}", self.0))
+    }
+
+    /// The message of a resource's `Ready`, once it has this reason and is about the latest generation.
+    pub(crate) fn ready(&self, what: &str, reason: &str) -> String {
+        let found = self.until(what, |object| {
+            let ready = condition(object, "Ready");
+            ready["reason"] == reason
+                && ready["observedGeneration"] == object["metadata"]["generation"]
+                && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        });
+        let ready = condition(&found, "Ready");
+        let good = ["Running", "Usable"].contains(&reason);
+        assert_eq!(ready["status"], if good { "True" } else { "False" }, "{ready:#}");
+        ready["message"].as_str().unwrap().to_owned()
+    }
+
+    /// A component's Deployment, once its pods mount another plan than `not`.
+    pub(crate) fn deployment(&self, name: &str, not: &str) -> Value {
+        self.until(&format!("deployments/{name}"), |object| {
+            object["metadata"]["uid"].is_string() && plan_of(object) != not
+        })
+    }
+
+    /// Says what the Deployment controller would say when all pods are there, and waits until the operator says so too.
+    pub(crate) fn roll_out(&self, kind: &str, name: &str) {
+        let deployment = self.deployment(name, "");
+        let replicas = &deployment["spec"]["replicas"];
+        let status = json!({"status": {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": replicas,
+            "updatedReplicas": replicas,
+            "readyReplicas": replicas,
+            "availableReplicas": replicas,
+        }});
+        let mut command = CONTROL_PLANE.kubectl();
+        command.args([
+            "patch",
+            "--namespace",
+            self.0,
+            "--subresource=status",
+            "--type=merge",
+        ]);
+        output(
+            command
+                .args(["deployment", name])
+                .arg("-p")
+                .arg(status.to_string()),
+        );
+        self.ready(&format!("{kind}/{name}"), "Running");
+    }
+
+    /// Waits until the operator has looked at all of the namespace after now: at least once after it has seen
+    /// everything that was there, because it has told the state of something that was not.
+    pub(crate) fn looked_at(&self, marker: &str) {
+        self.apply(&format!(
+            "{{apiVersion: streaming.vivien.io/v1alpha1, kind: ClusterStream, metadata: {{name: {marker}}}, \
+             spec: {{protocol: redis, properties: {{redisHost: 'nowhere:6379'}}}}}}"
+        ));
+        self.ready(&format!("clusterstreams/{marker}"), "Usable");
+    }
+}
+
+/// What there is, once there is something.
+pub(crate) fn wait<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A condition of an object; null if it has none of that type.
+pub(crate) fn condition(object: &Value, type_: &str) -> Value {
+    let all = object["status"]["conditions"].as_array();
+    let found = all
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == type_);
+    found.cloned().unwrap_or_default()
+}
+
+/// The name of the `ConfigMap` that a Deployment's pods mount.
+pub(crate) fn plan_of(deployment: &Value) -> String {
+    let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array();
+    let mut plans = volumes
+        .into_iter()
+        .flatten()
+        .filter(|volume| volume["name"] == "streaming-plan");
+    let plan = plans.next().map(|volume| &volume["configMap"]["name"]);
+    plan.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Two Streams on one broker.
+pub(crate) const STREAMS: &str = "
+apiVersion: streaming.vivien.io/v1alpha1
+kind: ClusterStream
+metadata: {name: broker}
+spec: {protocol: redis, properties: {redisHost: 'redis:6379'}}
+---
+apiVersion: streaming.vivien.io/v1alpha1
+kind: Stream
+metadata: {name: left}
+spec: {clusterStream: broker, topic: left}
+---
+apiVersion: streaming.vivien.io/v1alpha1
+kind: Stream
+metadata: {name: right}
+spec: {clusterStream: broker, topic: right}
+";
+
+/// A Joiner of both.
+pub(crate) fn joiner(name: &str, window: &str, filter: &str) -> String {
+    format!(
+        "
+apiVersion: streaming.vivien.io/v1alpha1
+kind: Joiner
+metadata: {{name: {name}}}
+spec:
+  servicePort: 8080
+  window: {window}
+  stream:
+    from: [left, right]
+    where: {filter}
+    to: [{{stream: broker/{name}-rows}}]
+"
+    )
+}
