@@ -1,3 +1,28 @@
 //! The sidecar: broker to source to engine to recipient. One process runs one component's plan.
+//!
+//! A message comes from a [`broker`] through `intake` into a `session`, which drives the engine; what the engine
+//! makes of it goes to a `recipient`, and then the message is acked. What other components' sidecars send comes in
+//! through `inbound`, and what the component's own container sends goes out through `publish`. `admin` says how it
+//! all goes. [`run`](run()) starts and ends it.
 
+mod admin;
 pub mod broker;
+mod clock;
+pub mod config;
+mod inbound;
+mod intake;
+pub mod log;
+mod metrics;
+pub mod options;
+pub mod plan;
+mod publish;
+mod publisher;
+mod recipient;
+pub mod repeats;
+mod retry;
+mod run;
+mod server;
+mod session;
+mod status;
+
+pub use run::{Brokers, Listeners, Options, RunError, run};

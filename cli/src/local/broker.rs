@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use streaming_engine::time::Time;
-
-use super::repeats::Repeats;
+use streaming_sidecar::repeats::Repeats;
 
 /// What keeps track of one message takes about this much, in bytes.
 const OVERHEAD: usize = 128;

@@ -7,7 +7,6 @@
 mod broker;
 mod part;
 mod pipeline;
-mod repeats;
 
 pub(crate) use broker::{Published, TopicId, TopicName};
 pub(crate) use part::Part;

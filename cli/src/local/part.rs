@@ -2,13 +2,12 @@
 
 use std::rc::Rc;
 
-use streaming_engine::component::{Component, Config, Effect, InputConfig, Role};
-use streaming_engine::join::{Emit, JoinSpec};
-use streaming_engine::map::MapSpec;
+use streaming_engine::component::{Component, Config, Effect};
 use streaming_plan as plan;
+use streaming_sidecar::config::{ConfigError, config};
+use streaming_sidecar::repeats::Repeats;
 
 use super::broker::{Broker, GroupId, TopicId, TopicName};
-use super::repeats::Repeats;
 
 /// A running component.
 pub(crate) struct Part {
@@ -57,17 +56,9 @@ pub(super) enum Recipient {
     Topic(TopicId),
 }
 
-/// A plan that the engine refuses, which the compiler should have found.
-#[derive(Debug, thiserror::Error)]
-#[error("{component}: {message}")]
-pub(crate) struct PartError {
-    component: String,
-    message: String,
-}
-
 impl Part {
     /// Makes the component of a plan and subscribes it.
-    pub(crate) fn new(plan: plan::Plan, broker: &mut Broker) -> Result<Self, PartError> {
+    pub(crate) fn new(plan: plan::Plan, broker: &mut Broker) -> Result<Self, ConfigError> {
         let config = config(&plan)?;
         let topic = |broker: &mut Broker, topic: &plan::Topic| {
             broker.topic(&TopicName {
@@ -165,58 +156,4 @@ impl Part {
             input.recovering = Some(broker.end(input.group));
         }
     }
-}
-
-fn config(plan: &plan::Plan) -> Result<Config, PartError> {
-    let component = &plan.component;
-    let fail = |e: &dyn std::fmt::Display| PartError {
-        component: component.name.clone(),
-        message: e.to_string(),
-    };
-    let variables: Vec<&str> = plan.inputs.iter().map(|i| i.variable.as_str()).collect();
-    let role = match &plan.role {
-        plan::Role::Join {
-            window_ms,
-            r#where,
-            select,
-            emit,
-        } => {
-            let emit = match emit {
-                plan::Emit::Batch => Emit::Batch,
-                plan::Emit::Each => Emit::Each,
-            };
-            let window = i64::try_from(*window_ms).unwrap_or(i64::MAX).saturating_mul(1000);
-            let spec = JoinSpec::new(&variables, window, r#where.as_deref(), select.as_deref(), emit);
-            Role::Join(Box::new(spec.map_err(|e| fail(&e))?))
-        }
-        plan::Role::Map { r#where, select } => {
-            let variable = variables.first().copied().unwrap_or_default();
-            let spec = MapSpec::new(variable, r#where.as_deref(), select.as_deref());
-            Role::Map(Box::new(spec.map_err(|e| fail(&e))?))
-        }
-        plan::Role::Relay { concurrency } => Role::Relay {
-            concurrency: *concurrency,
-        },
-    };
-    let inputs = plan.inputs.iter().map(|i| InputConfig {
-        cluster_stream: i.source.cluster_stream.clone(),
-        max_deliveries: i.max_deliveries,
-    });
-    let source = format!(
-        "/{}/{}/{}",
-        component.namespace,
-        component.kind.to_lowercase(),
-        component.name
-    );
-    let config = Config::new(
-        &component.uid,
-        &source,
-        role,
-        inputs.collect(),
-        plan.outputs.len(),
-    );
-    Ok(Config {
-        memory_budget: plan.memory_budget,
-        ..config
-    })
 }

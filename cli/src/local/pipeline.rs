@@ -11,9 +11,10 @@ use streaming_engine::delivery::Answer;
 use streaming_engine::event::Event;
 use streaming_engine::time::Time;
 use streaming_plan::Plan;
+use streaming_sidecar::config::ConfigError;
 
 use super::broker::{Broker, Published, TopicId, TopicName};
-use super::part::{Part, PartError, Recipient};
+use super::part::{Part, Recipient};
 
 /// Rounds in which a drain waits for what has to be sent again.
 const DRAIN_ROUNDS: usize = 64;
@@ -98,7 +99,7 @@ pub(crate) trait Observer {
 
 impl Pipeline {
     /// The components of these plans, with nothing in their topics, at a time.
-    pub(crate) fn new(plans: &[Plan], now: Time) -> Result<Self, PartError> {
+    pub(crate) fn new(plans: &[Plan], now: Time) -> Result<Self, ConfigError> {
         let mut broker = Broker::default();
         let parts = plans
             .iter()

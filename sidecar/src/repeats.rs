@@ -9,16 +9,21 @@ const HORIZON: usize = 1 << 18;
 
 /// The ids seen last, as 128-bit hashes with keys of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Repeats {
+pub struct Repeats {
     keys: (RandomState, RandomState),
     seen: HashSet<u128>,
     order: VecDeque<u128>,
 }
 
 impl Repeats {
+    /// Whether an id was shown before, as far as the horizon reaches.
+    pub fn contains(&self, id: &str) -> bool {
+        self.seen.contains(&self.hash(id))
+    }
+
     /// True the first time that an id is shown, as far as the horizon reaches.
-    pub(crate) fn first_time(&mut self, id: &str) -> bool {
-        let hash = u128::from(self.keys.0.hash_one(id)) << 64 | u128::from(self.keys.1.hash_one(id));
+    pub fn first_time(&mut self, id: &str) -> bool {
+        let hash = self.hash(id);
         if !self.seen.insert(hash) {
             return false;
         }
@@ -30,6 +35,10 @@ impl Repeats {
         }
         true
     }
+
+    fn hash(&self, id: &str) -> u128 {
+        u128::from(self.keys.0.hash_one(id)) << 64 | u128::from(self.keys.1.hash_one(id))
+    }
 }
 
 #[cfg(test)]
@@ -40,7 +49,7 @@ mod tests {
     fn an_id_is_new_once_until_it_is_past_the_horizon() {
         let mut repeats = Repeats::default();
         assert!(repeats.first_time("a"));
-        assert!(!repeats.first_time("a"));
+        assert!(!repeats.first_time("a") && repeats.contains("a"));
         for n in 0..HORIZON {
             assert!(repeats.first_time(&n.to_string()));
         }

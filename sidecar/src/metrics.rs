@@ -1,0 +1,260 @@
+//! The numbers behind `/metrics`. Their names and meanings are documented in `docs/metrics.md`, and stable.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use streaming_engine::counters::Counters;
+use streaming_engine::time::Time;
+
+use crate::status::Connection;
+
+/// Bounds of the histogram, in seconds: around the tens of milliseconds that a delivery takes, and up to the minutes
+/// that a recipient may be away.
+const SECONDS: [f64; 13] = [
+    0.002, 0.005, 0.01, 0.02, 0.03, 0.06, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 300.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stream {
+    stream: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Link {
+    cluster_stream: String,
+    direction: &'static str,
+    topic: String,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    inputs: Vec<Input>,
+    matched: Counter,
+    windows: Counter,
+    delivered: Counter,
+    retried: Counter,
+    repeats_dropped: Counter,
+    published: Counter,
+    sessions: Counter,
+    dead_lettered: Family<Reason, Counter>,
+    expression_errors: Family<Reason, Counter>,
+    held_bytes: Gauge,
+    connected: Family<Link, Gauge>,
+    window_delivery: Histogram,
+}
+
+/// One input's.
+#[derive(Debug)]
+struct Input {
+    received: Counter,
+    filtered: Counter,
+    acked: Counter,
+}
+
+impl Metrics {
+    /// For a component whose inputs read these Streams.
+    pub(crate) fn new(streams: &[&str]) -> Metrics {
+        let mut registry = Registry::with_prefix("streaming");
+        let mut counter = |name: &str, help: &str| {
+            let counter: Counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let matched = counter(
+            "matched",
+            "Rows that joins made, or messages that a filter let through",
+        );
+        let windows = counter("windows", "Windows that closed after at least one message");
+        let delivered = counter(
+            "delivered",
+            "Deliveries that recipients accepted, dead letters included",
+        );
+        let retried = counter("retried", "Deliveries that had to be repeated");
+        let repeats_dropped = counter(
+            "repeats_dropped",
+            "Deliveries from other components that the container had accepted before",
+        );
+        let published = counter(
+            "published",
+            "Messages of the component's own container that brokers took",
+        );
+        let sessions = counter(
+            "sessions",
+            "Times that the inputs were subscribed to, 1 without trouble",
+        );
+        let mut by_stream = |name: &str, help: &str| {
+            let family = Family::<Stream, Counter>::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        let received = by_stream("received", "Messages that arrived, repeats included");
+        let filtered = by_stream("filtered", "Messages that a filter kept out");
+        let acked = by_stream("acked", "Messages that were acked");
+        let inputs = streams.iter().map(|stream| {
+            let label = Stream {
+                stream: (*stream).to_owned(),
+            };
+            Input {
+                received: received.get_or_create_owned(&label),
+                filtered: filtered.get_or_create_owned(&label),
+                acked: acked.get_or_create_owned(&label),
+            }
+        });
+        let inputs = inputs.collect();
+        let mut by_reason = |name: &str, help: &str| {
+            let family = Family::<Reason, Counter>::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        let dead_lettered = by_reason("dead_lettered", "Dead letters");
+        let expression_errors = by_reason("expression_errors", "Evaluations of expressions that failed");
+        let (held_bytes, connected) = (Gauge::default(), Family::<Link, Gauge>::default());
+        let window_delivery = Histogram::new(SECONDS);
+        registry.register(
+            "held_bytes",
+            "Bytes held in windows and results",
+            held_bytes.clone(),
+        );
+        registry.register("connected", "1 where a connection is there", connected.clone());
+        registry.register(
+            "window_delivery_seconds",
+            "From a window's end to the acceptance of its results",
+            window_delivery.clone(),
+        );
+        Metrics {
+            registry,
+            inputs,
+            matched,
+            windows,
+            delivered,
+            retried,
+            repeats_dropped,
+            published,
+            sessions,
+            dead_lettered,
+            expression_errors,
+            held_bytes,
+            connected,
+            window_delivery,
+        }
+    }
+
+    /// What has happened in a session since `before`.
+    pub(crate) fn observe(&self, before: &Counters, now: &Counters) {
+        for (at, (input, now)) in self.inputs.iter().zip(&now.inputs).enumerate() {
+            let before = before.inputs.get(at).copied().unwrap_or_default();
+            input.received.inc_by(now.received - before.received);
+            input.filtered.inc_by(now.filtered - before.filtered);
+            input.acked.inc_by(now.acked - before.acked);
+        }
+        self.matched.inc_by(now.rows - before.rows);
+        self.windows.inc_by(now.windows - before.windows);
+        self.delivered.inc_by(now.delivered - before.delivered);
+        self.retried.inc_by(now.retried - before.retried);
+        for (family, now, before) in [
+            (&self.dead_lettered, &now.dead_lettered, &before.dead_lettered),
+            (
+                &self.expression_errors,
+                &now.expression_errors,
+                &before.expression_errors,
+            ),
+        ] {
+            for (&reason, count) in now {
+                let before = before.get(reason).copied().unwrap_or_default();
+                if *count > before {
+                    family.get_or_create(&Reason { reason }).inc_by(count - before);
+                }
+            }
+        }
+        self.held_bytes
+            .set(i64::try_from(now.held_bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn session(&self) {
+        self.sessions.inc();
+    }
+
+    pub(crate) fn repeat_dropped(&self) {
+        self.repeats_dropped.inc();
+    }
+
+    pub(crate) fn published(&self) {
+        self.published.inc();
+    }
+
+    /// A window's result was accepted.
+    pub(crate) fn window_delivered(&self, end: Time, accepted: Time) {
+        let micros = accepted.0.saturating_sub(end.0).max(0);
+        // A histogram's precision is coarser by far.
+        #[allow(clippy::cast_precision_loss)]
+        self.window_delivery.observe(micros as f64 / 1e6);
+    }
+
+    pub(crate) fn connected(&self, connection: &Connection, is: bool) {
+        let label = match connection {
+            Connection::Read {
+                cluster_stream,
+                topic,
+            } => Link {
+                cluster_stream: cluster_stream.clone(),
+                direction: "read",
+                topic: topic.clone(),
+            },
+            Connection::Publish { cluster_stream } => Link {
+                cluster_stream: cluster_stream.clone(),
+                direction: "publish",
+                topic: String::new(),
+            },
+        };
+        self.connected.get_or_create(&label).set(i64::from(is));
+    }
+
+    /// In the `OpenMetrics` text format.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_starts_anew_adds_to_what_was() {
+        let metrics = Metrics::new(&["orders"]);
+        let mut counters = Counters::default();
+        counters
+            .inputs
+            .resize(1, streaming_engine::counters::InputCounters::default());
+        let zero = counters.clone();
+        counters.inputs[0].received = 2;
+        counters.dead_lettered.insert("NotJson", 1);
+        metrics.observe(&Counters::default(), &zero);
+        metrics.observe(&zero, &counters);
+        metrics.observe(&counters, &counters);
+        metrics.observe(&zero, &counters);
+        metrics.window_delivered(Time(0), Time(40_000));
+        let text = metrics.text();
+        for line in [
+            "streaming_received_total{stream=\"orders\"} 4",
+            "streaming_dead_lettered_total{reason=\"NotJson\"} 2",
+            "streaming_window_delivery_seconds_bucket{le=\"0.06\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

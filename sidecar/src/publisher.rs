@@ -1,0 +1,101 @@
+//! One publisher for each `ClusterStream`, shared by results, dead letters and the container's own messages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::broker::{Broker, BrokerError, Consumer, Outgoing, Sink};
+use crate::retry::Retry;
+use crate::status::{Connection, Status};
+
+/// Publishes to one `ClusterStream`, once it is connected.
+#[derive(Clone)]
+pub(crate) struct Publisher {
+    name: Arc<str>,
+    sink: watch::Receiver<Option<Arc<dyn Sink>>>,
+    patience: Duration,
+}
+
+impl Publisher {
+    /// Publishes one message, and waits until the broker has it.
+    ///
+    /// # Errors
+    /// What the broker said, or that it said nothing in time.
+    pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), BrokerError> {
+        let publish = async {
+            let mut sink = self.sink.clone();
+            let connected = sink.wait_for(Option::is_some).await.map(|sink| sink.clone());
+            let Ok(Some(sink)) = connected else {
+                return Err(self.error("ShuttingDown", "the sidecar is shutting down"));
+            };
+            let mut results = sink.publish(vec![message]).await;
+            let nothing =
+                || Err(self.error("NoAnswer", "the broker did not say whether it took the message"));
+            results.pop().unwrap_or_else(nothing)
+        };
+        match timeout(self.patience, publish).await {
+            Ok(result) => result,
+            Err(_) => Err(self.error(
+                "Timeout",
+                "the broker did not answer in time; is it up, and reachable from here?",
+            )),
+        }
+    }
+
+    fn error(&self, reason: &'static str, what: &str) -> BrokerError {
+        BrokerError {
+            broker: Arc::clone(&self.name),
+            reason,
+            what: what.to_owned(),
+            transient: true,
+        }
+    }
+}
+
+/// Starts a publisher for each of these `ClusterStreams`. They connect in the background, for as long as it takes.
+pub(crate) fn connect(
+    brokers: Vec<(String, Arc<dyn Broker>, Vec<Consumer>)>,
+    patience: Duration,
+    status: &Arc<Status>,
+    tasks: &mut JoinSet<()>,
+) -> BTreeMap<String, Publisher> {
+    let mut publishers = BTreeMap::new();
+    for (name, broker, consumers) in brokers {
+        let (sender, sink) = watch::channel(None);
+        let connection = Connection::Publish {
+            cluster_stream: name.clone(),
+        };
+        status.missing_because(&connection, "connecting");
+        let publisher = Publisher {
+            name: name.as_str().into(),
+            sink,
+            patience,
+        };
+        publishers.insert(name.clone(), publisher);
+        let status = Arc::clone(status);
+        tasks.spawn(async move {
+            let mut retry = Retry::new(&name);
+            loop {
+                match broker.sink(&consumers).await {
+                    Ok(sink) => {
+                        sender.send_replace(Some(sink));
+                        status.connected(&connection);
+                        tracing::info!(clusterStream = %name, "ready to publish");
+                        // The publishers' half ends with the last of them.
+                        return sender.closed().await;
+                    }
+                    Err(error) => {
+                        status.missing_because(&connection, &error.to_string());
+                        tracing::warn!(%error, reason = error.reason, "can't publish yet; trying again");
+                        sleep(retry.next()).await;
+                    }
+                }
+            }
+        });
+    }
+    publishers
+}

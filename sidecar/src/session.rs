@@ -1,0 +1,279 @@
+//! One life of a component: from the subscription of its inputs until a connection is lost or the process ends.
+//!
+//! One task owns the engine. It hands in messages, answers and the passing of time, and carries out what the engine
+//! asks for. When a connection is lost the engine's state is dropped, as after a crash: what was not acked comes
+//! again to the next session, and what was made of it has the same ids.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use streaming_engine::component::{Component, Config, Effect, Incoming as EngineMessage, SendId, Target};
+use streaming_engine::counters::{Counters, WindowReport};
+use streaming_engine::delivery::Answer;
+use streaming_engine::event::Event;
+use streaming_engine::time::Time;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::broker::BrokerError;
+use crate::clock::{self, Clock};
+use crate::intake::{Incoming, Intake};
+use crate::metrics::Metrics;
+use crate::recipient::Recipients;
+use crate::status::Connection;
+
+/// Why a session ended.
+pub(crate) enum End {
+    /// A connection is lost.
+    Lost(Connection, BrokerError),
+    /// It was told to, and is done with what it had begun.
+    Drained,
+}
+
+/// A running component.
+pub(crate) struct Session<'r> {
+    engine: Component,
+    intake: Intake,
+    recipients: &'r Recipients,
+    metrics: Arc<Metrics>,
+    /// What the metrics know of already.
+    observed: Counters,
+    clock: Clock,
+    sends: JoinSet<(SendId, Answer)>,
+    /// Whether windows' results are sent, and not single messages.
+    joins: bool,
+    draining: bool,
+}
+
+impl<'r> Session<'r> {
+    pub(crate) fn new(
+        config: Config,
+        intake: Intake,
+        recipients: &'r Recipients,
+        metrics: &Arc<Metrics>,
+    ) -> Session<'r> {
+        metrics.session();
+        let joins = matches!(config.role, streaming_engine::component::Role::Join(_));
+        let engine = Component::new(config);
+        Session {
+            observed: engine.counters().clone(),
+            engine,
+            intake,
+            recipients,
+            metrics: Arc::clone(metrics),
+            clock: Clock::start(),
+            sends: JoinSet::new(),
+            joins,
+            draining: false,
+        }
+    }
+
+    /// Runs until a connection is lost, or until `shutdown` says so; then for as long as `drain` at most.
+    pub(crate) async fn run(mut self, shutdown: &mut watch::Receiver<bool>, drain: Duration) -> End {
+        let mut deadline = None;
+        loop {
+            self.carry_out();
+            if self.draining && self.sends.is_empty() {
+                break;
+            }
+            let due = self.time_passes();
+            let alarm = due.map(|due| self.clock.instant(due));
+            tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|shutdown| *shutdown), if !self.draining => {
+                    self.draining = true;
+                    self.intake.stop();
+                    deadline = Instant::now().checked_add(drain);
+                    tracing::info!(inFlight = self.sends.len(), "draining");
+                }
+                () = maybe(deadline) => {
+                    tracing::warn!(inFlight = self.sends.len(), "not drained in time; what is in flight comes again");
+                    break;
+                }
+                Some(answer) = self.sends.join_next() => self.answered(answer),
+                () = maybe(alarm) => tokio::task::yield_now().await,
+                incoming = self.intake.next() => {
+                    if let Some(end) = self.take(incoming) {
+                        self.observe();
+                        return end;
+                    }
+                }
+            }
+        }
+        self.observe();
+        let until = deadline
+            .unwrap_or_else(Instant::now)
+            .max(Instant::now() + LAST_ACKS);
+        if timeout_at(until, self.intake.finish()).await.is_err() {
+            tracing::warn!("not all acks reached their brokers; what they were for comes again");
+        }
+        End::Drained
+    }
+
+    /// Tells the engine the time, if it asks for that. Gives when it asks to be told again. A window that takes long
+    /// to close does so over several turns of the loop, in between which other things happen.
+    fn time_passes(&mut self) -> Option<Time> {
+        let from = Instant::now();
+        loop {
+            let due = self.engine.poll_timeout().filter(|_| !self.draining)?;
+            let now = self.clock.now();
+            if due > now || from.elapsed() > TURN {
+                return Some(due);
+            }
+            self.engine.timeout(now);
+            self.carry_out();
+        }
+    }
+
+    /// What has come in. Some if it ends the session.
+    fn take(&mut self, incoming: Incoming) -> Option<End> {
+        match incoming {
+            Incoming::Lost(connection, error) => return Some(End::Lost(connection, error)),
+            // Not taken in any more; it comes again to the next process.
+            _ if self.draining => {}
+            Incoming::Messages(inputs, messages) => {
+                let now = self.clock.now();
+                for message in &messages {
+                    for input in &*inputs {
+                        let message = EngineMessage {
+                            input: *input,
+                            token: message.token,
+                            position: &message.position,
+                            received: message.received,
+                            attempts: message.attempts,
+                            topic: &message.topic,
+                            key: message.key.as_deref(),
+                            payload: &message.payload,
+                        };
+                        self.engine.message(message, now);
+                    }
+                }
+            }
+            Incoming::Recovered(inputs) => {
+                let now = self.clock.now();
+                inputs.iter().for_each(|input| self.engine.recovered(*input, now));
+            }
+        }
+        None
+    }
+
+    fn answered(&mut self, answer: Result<(SendId, Answer), tokio::task::JoinError>) {
+        let mut next = Some(answer);
+        while let Some(answer) = next {
+            // A delivery is cancelled only with the session.
+            if let Ok((id, answer)) = answer {
+                self.engine.answered(id, answer, self.clock.now());
+            }
+            next = self.sends.try_join_next();
+        }
+    }
+
+    /// Carries out all that the engine asks for.
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::Send {
+                    id,
+                    to,
+                    attempt,
+                    event,
+                } => {
+                    // What is not begun comes again to the next process, except what was made of a window: that
+                    // would have to be put together once more.
+                    if !self.draining || self.joins {
+                        self.send(id, to, attempt, event);
+                    }
+                }
+                Effect::Ack { input, token } => self.intake.ack(input, token),
+                Effect::Pause { input } => {
+                    tracing::warn!(
+                        input,
+                        heldBytes = self.engine.counters().held_bytes,
+                        "input paused: the memory budget is nearly used up"
+                    );
+                    self.intake.pause(input, true);
+                }
+                Effect::Resume { input } => {
+                    tracing::info!(input, "input resumed");
+                    self.intake.pause(input, false);
+                }
+                Effect::Window(report) => closed(&report),
+                Effect::OverBudget(over) => tracing::warn!(
+                    windowStart = %over.window.start,
+                    held = over.held,
+                    budget = over.budget,
+                    "a window alone holds more than the memory budget; shorten the window, filter more, or raise resources.limits.memory"
+                ),
+            }
+        }
+        self.intake.flush();
+        self.observe();
+    }
+
+    fn send(&mut self, id: SendId, to: Target, attempt: u32, event: Arc<Event>) {
+        let Some(recipient) = self.recipients.get(to) else {
+            // A dead letter of a dead-letter topic: it is tried again, and so are its messages.
+            let why = "what fails on a dead-letter topic stays there".to_owned();
+            self.sends.spawn(async move { (id, Answer::Retry(why)) });
+            return;
+        };
+        // The end of its window, for what windows make.
+        let window = (self.joins && event.dead_letter.is_none()).then_some(event.time);
+        let metrics = Arc::clone(&self.metrics);
+        self.sends.spawn(async move {
+            let answer = recipient.deliver(&event).await;
+            match &answer {
+                Answer::Accepted => {
+                    if let Some(end) = window {
+                        metrics.window_delivered(end, clock::system());
+                    }
+                    tracing::debug!(id = %event.id, to = %recipient, attempt, "delivered");
+                }
+                Answer::Retry(why) => tracing::warn!(id = %event.id, to = %recipient, attempt, why, "not delivered; trying again"),
+                Answer::Drop(why) => tracing::warn!(id = %event.id, to = %recipient, attempt, why, "refused"),
+            }
+            (id, answer)
+        });
+    }
+
+    fn observe(&mut self) {
+        let counters = self.engine.counters();
+        if *counters != self.observed {
+            self.metrics.observe(&self.observed, counters);
+            self.observed.clone_from(counters);
+        }
+    }
+}
+
+/// How long windows may take to close before something else has its turn.
+const TURN: Duration = Duration::from_millis(5);
+/// Time for acks to reach their brokers, even where the drain took all there was.
+const LAST_ACKS: Duration = Duration::from_secs(1);
+
+async fn maybe(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn closed(report: &WindowReport) {
+    let Time(start) = report.window.start;
+    if let Some(cut) = report.cut_short {
+        tracing::warn!(
+            windowStart = start,
+            rows = report.rows,
+            candidates = report.candidates,
+            reason = cut.reason(),
+            "a window's join was cut short: rows are missing"
+        );
+    } else {
+        tracing::debug!(
+            windowStart = start,
+            rows = report.rows,
+            candidates = report.candidates,
+            "window closed"
+        );
+    }
+}
