@@ -24,7 +24,9 @@ fn bed(properties: &[(&str, &str)]) -> Bed {
 
 async fn client() -> (Connection, Channel) {
     let url = rabbitmq().url();
-    let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+    let connection = Connection::connect(&url, ConnectionProperties::default())
+        .await
+        .unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
 }
