@@ -40,7 +40,11 @@ pub(crate) enum Action {
 
 pub(crate) fn run(action: &Action) -> Result<()> {
     match action {
-        Action::Build { node } => build::run(*node),
+        Action::Build { node } => {
+            build::run(*node)?;
+            println!("the programs are in {}", assets::built().display());
+            Ok(())
+        }
         Action::Up { node: true } => up_with_node(),
         Action::Up { node: false } => up(),
         Action::Down => down(),

@@ -1,6 +1,8 @@
 //! What the tests need beyond Rust, installed where that is allowed and named where it is not.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +14,7 @@ const GO_MINOR: u32 = 23;
 
 /// Installs everything and waits for it.
 pub(crate) fn run() -> Result<()> {
-    programs()?;
+    programs(&[COMPILERS, BROKERS, CONTAINERS].concat())?;
     if let Some(child) = start_deny()? {
         finish_deny(child)?;
     }
@@ -21,22 +23,68 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// A C compiler (for the allocator) and Go (for the reference CEL), by Debian package where possible.
-pub(crate) fn programs() -> Result<()> {
-    let mut missing = Vec::new();
-    if shell::first_line("cc --version").is_none() {
-        missing.push(("gcc", "a C compiler called `cc`"));
+/// A program that some tests need, and the Debian package that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    name: &'static str,
+    package: &'static str,
+    what_for: &'static str,
+}
+
+/// What everything needs: a C compiler for the allocator, and Go for the reference CEL and for Kubernetes.
+pub(crate) const COMPILERS: &[Program] = &[
+    Program::new("cc", "gcc", "a C compiler"),
+    Program::new("go", "golang-go", "Go"),
+];
+
+/// What the contract suite of the brokers needs.
+pub(crate) const BROKERS: &[Program] = &[
+    Program::new("redis-server", "redis-server", "Redis"),
+    Program::new(
+        "/usr/lib/rabbitmq/bin/rabbitmq-server",
+        "rabbitmq-server",
+        "RabbitMQ",
+    ),
+];
+
+/// What images and a node need.
+pub(crate) const CONTAINERS: &[Program] = &[
+    Program::new("buildah", "buildah", "buildah, to build images"),
+    Program::new("runc", "runc", "runc, to run containers"),
+    Program::new("iptables", "iptables", "iptables"),
+    Program::new("ip", "iproute2", "ip"),
+    Program::new("unshare", "util-linux", "unshare"),
+    Program::new("redis-cli", "redis-tools", "redis-cli"),
+];
+
+impl Program {
+    const fn new(name: &'static str, package: &'static str, what_for: &'static str) -> Program {
+        Program {
+            name,
+            package,
+            what_for,
+        }
     }
-    if go_minor().is_none() {
-        missing.push(("golang-go", "Go, called `go`"));
+
+    fn is_here(&self) -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let root = PathBuf::from("/usr/sbin");
+        std::env::split_paths(&path)
+            .chain([root])
+            .any(|folder| folder.join(self.name).is_file())
     }
+}
+
+/// Installs those that are missing, by Debian package where that is allowed.
+pub(crate) fn programs(needed: &[Program]) -> Result<()> {
+    let missing: Vec<&Program> = needed.iter().filter(|program| !program.is_here()).collect();
     if !missing.is_empty() {
-        let packages: Vec<&str> = missing.iter().map(|(package, _)| *package).collect();
+        let packages: Vec<&str> = missing.iter().map(|program| program.package).collect();
         if let Err(why) = apt(&packages) {
-            let what: Vec<&str> = missing.iter().map(|(_, what)| *what).collect();
+            let what: Vec<&str> = missing.iter().map(|program| program.what_for).collect();
             bail!(
                 "the tests need {}.\nOn Debian or Ubuntu: sudo apt-get install {}\n({why:#})",
-                what.join(" and "),
+                what.join(", "),
                 packages.join(" ")
             );
         }
@@ -64,7 +112,21 @@ fn apt(packages: &[&str]) -> Result<()> {
     println!("installing {}", packages.join(" "));
     shell::sh("apt-get update -qq")?;
     let mut install = shell::command("apt-get install -y -qq --no-install-recommends");
-    shell::run(install.args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
+    install.args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    without_services(|| shell::run(&mut install))
+}
+
+/// Debian starts the broker that a package has, and at every boot; the tests want programs, and start their own.
+fn without_services(install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let policy = Path::new("/usr/sbin/policy-rc.d");
+    if policy.exists() {
+        return install();
+    }
+    fs::write(policy, "#!/bin/sh\nexit 101\n")?;
+    fs::set_permissions(policy, fs::Permissions::from_mode(0o755))?;
+    let result = install();
+    fs::remove_file(policy)?;
+    result
 }
 
 /// Where cargo-deny is, once built.

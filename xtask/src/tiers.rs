@@ -4,13 +4,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cluster, crds, fuzz, lines, setup, shell};
+use crate::setup::{BROKERS, CONTAINERS, Program};
+use crate::{binaries, cluster, crds, e2e, fuzz, lines, setup, shell};
 
 struct Tier {
     name: &'static str,
     about: &'static str,
     /// Minutes that it may take on 2 cores from an empty cache; written down in docs/ci.md too.
     budget: u32,
+    /// Beyond compilers.
+    needs: &'static [&'static [Program]],
     run: fn() -> Result<()>,
 }
 
@@ -19,67 +22,85 @@ const TIERS: &[Tier] = &[
         name: "fmt",
         about: "rustfmt",
         budget: 1,
+        needs: &[],
         run: || shell::sh("cargo fmt --all --check"),
     },
     Tier {
         name: "lines",
         about: "no source file over 400 lines",
         budget: 1,
+        needs: &[],
         run: lines::run,
     },
     Tier {
         name: "generated",
         about: "crds/, manifests/install.yaml and docs/resources.md in sync",
         budget: 3,
+        needs: &[],
         run: || crds::run(true),
     },
     Tier {
         name: "clippy",
         about: "clippy, pedantic",
-        budget: 5,
+        budget: 6,
+        needs: &[],
         run: || shell::sh("cargo clippy --workspace --all-targets --locked -- -D warnings"),
     },
     Tier {
         name: "test",
-        about: "unit, property, golden and command-line tests; expressions against cel-go",
-        budget: 12,
+        about: "unit, property, golden and command-line tests; expressions against cel-go; real brokers",
+        budget: 16,
+        needs: &[BROKERS],
         run: || shell::sh("cargo test --workspace --exclude control-plane --locked"),
     },
     Tier {
         name: "docs",
         about: "rustdoc without warnings",
         budget: 3,
+        needs: &[],
         run: docs,
     },
     Tier {
         name: "examples",
         about: "examples on a virtual clock, cut and resumed; one in real time",
-        budget: 6,
+        budget: 10,
+        needs: &[],
         run: examples,
     },
     Tier {
         name: "bench",
         about: "each benchmark once, for its checks",
         budget: 4,
+        needs: &[],
         run: benches,
     },
     Tier {
         name: "fuzz",
         about: "30 s of fuzzing expressions",
         budget: 4,
+        needs: &[],
         run: || fuzz::run(30),
     },
     Tier {
         name: "control-plane",
         about: "definitions and manifests on a real kube-apiserver",
-        budget: 4,
+        budget: 5,
+        needs: &[],
         run: || shell::sh("cargo test --package control-plane --locked -- --nocapture"),
     },
     Tier {
         name: "deny",
         about: "licences, bans, sources of dependencies",
         budget: 6,
+        needs: &[],
         run: deny,
+    },
+    Tier {
+        name: "cluster",
+        about: "the datacenter example on a Kubernetes node, short form",
+        budget: 12,
+        needs: &[BROKERS, CONTAINERS],
+        run: || e2e::run(&e2e::Run::datacenter_in_short()),
     },
 ];
 
@@ -103,17 +124,20 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         .iter()
         .filter(|tier| names.is_empty() || names.iter().any(|name| name == tier.name))
         .collect();
-    setup::programs()?;
+    let has = |name: &str| chosen.iter().any(|tier| tier.name == name);
+    let needs: Vec<Program> = chosen.iter().flat_map(|tier| tier.needs.concat()).collect();
+    setup::programs(&[setup::COMPILERS, &needs].concat())?;
+    if has("cluster") {
+        // Better said now than after half an hour.
+        for missing in ::cluster::missing() {
+            println!("the tier `cluster` will fail; missing is {missing}");
+        }
+    }
     let start = Instant::now();
     // Built beside the Rust tiers and awaited by the last one.
-    let building = if chosen.iter().any(|tier| tier.name == "deny") {
-        setup::start_deny()?
-    } else {
-        None
-    };
-    let mut building = building;
-    let mut programs = if chosen.iter().any(|tier| tier.name == "control-plane") {
-        cluster::start_build(false)?
+    let mut building = if has("deny") { setup::start_deny()? } else { None };
+    let mut programs = if has("control-plane") || has("cluster") {
+        cluster::start_build(has("cluster"))?
     } else {
         None
     };
@@ -130,10 +154,8 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         {
             setup::finish_deny(child)?;
         }
-        if tier.name == "control-plane"
-            && let Some(build) = &mut programs
-        {
-            cluster::wait_for_build(build, false)?;
+        if let ("control-plane" | "cluster", Some(build)) = (tier.name, &mut programs) {
+            cluster::wait_for_build(build, tier.name == "cluster")?;
         }
         let began = Instant::now();
         (tier.run)().with_context(|| format!("tier `{}` failed; alone: cargo xtask test {0}", tier.name))?;
@@ -166,8 +188,7 @@ fn docs() -> Result<()> {
 
 /// The README's main job and the golden tests, by the binary that people will use.
 fn examples() -> Result<()> {
-    shell::sh("cargo build --release --locked -p streamctl")?;
-    let streamctl = shell::target().join("release/streamctl");
+    let streamctl = binaries::build()?.join("streamctl");
     let streamctl = streamctl.display();
     shell::sh(&format!(
         "{streamctl} check examples/datacenter examples/hello-streaming"

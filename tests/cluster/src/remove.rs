@@ -69,6 +69,15 @@ pub(crate) fn is_running(id: u32, folder: &Path) -> Result<bool> {
         .any(|word| word == folder.as_bytes()))
 }
 
+/// Whether a child of ours goes on. It has the command line of its own only a moment after it was started.
+pub(crate) fn is_alive(child: u32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+    // `123 (name) S ...`, where Z is what has ended and was not waited for.
+    state
+        .rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 fn read(folder: &Path, name: &str) -> Option<String> {
     fs::read_to_string(folder.join(name)).ok()
 }

@@ -1,5 +1,6 @@
 //! What a machine must have before a node can run on it.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -54,15 +55,22 @@ pub fn missing() -> Vec<String> {
     missing
 }
 
+/// Whether groups with the controllers that containers need can be made here.
 fn controllers() -> bool {
     let root = Path::new("/sys/fs/cgroup");
     // Version 2 lists them in a file, version 1 has a folder for each.
-    let listed = std::fs::read_to_string(root.join("cgroup.controllers")).ok();
-    let has = |name: &str| match &listed {
-        Some(list) => list.split_whitespace().any(|one| one == name),
-        None => root.join(name).join("tasks").exists(),
+    let listed = fs::read_to_string(root.join("cgroup.controllers")).ok();
+    let name = format!("streaming-trial-{}", std::process::id());
+    let works = |folder: &Path| {
+        let trial = folder.join(&name);
+        fs::create_dir(&trial).is_ok() && fs::remove_dir(&trial).is_ok()
     };
-    ["cpu", "memory", "pids"].into_iter().all(has)
+    ["cpu", "memory", "pids"]
+        .into_iter()
+        .all(|controller| match &listed {
+            Some(list) => list.split_whitespace().any(|one| one == controller) && works(root),
+            None => works(&root.join(controller)),
+        })
 }
 
 /// Whether a program can be started by its name alone.

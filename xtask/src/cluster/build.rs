@@ -15,7 +15,7 @@ use crate::shell;
 /// Builds what isn't there, and waits. With `node`, also what a node needs besides the control plane.
 pub(super) fn run(node: bool) -> Result<()> {
     for part in needed(node)? {
-        println!(
+        eprintln!(
             "building {}, which takes minutes the first time",
             part.programs.join(", ")
         );
@@ -27,7 +27,6 @@ pub(super) fn run(node: bool) -> Result<()> {
         }
         part.mark_built()?;
     }
-    println!("the programs are in {}", built().display());
     Ok(())
 }
 

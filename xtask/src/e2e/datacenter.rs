@@ -30,19 +30,13 @@ fn install(cluster: &Cluster) -> Result<()> {
     cluster.say("kubectl apply -f manifests/install.yaml");
     let kubectl = &cluster.kubectl;
     kubectl.run(&["apply", "--server-side", "-f", &path("manifests/install.yaml")])?;
-    let operator = [
-        "--selector",
-        "app.kubernetes.io/name=streaming-operator",
-        "--all-namespaces",
-    ];
-    let mut wait = vec![
+    kubectl.run(&[
         "wait",
-        "deployment",
+        "deployment/streaming-operator",
+        "--namespace=streaming-system",
         "--for=condition=Available",
         "--timeout=120s",
-    ];
-    wait.extend(operator);
-    kubectl.run(&wait)?;
+    ])?;
     kubectl.run(&["create", "namespace", NAMESPACE])?;
     cluster.say("kubectl apply -k examples/datacenter/brokers");
     kubectl.run(&["apply", "-k", &path("examples/datacenter/brokers")])?;
