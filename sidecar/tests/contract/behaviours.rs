@@ -182,7 +182,7 @@ pub(crate) async fn a_window_of_many_messages_can_be_held_unacked(bed: &Bed) {
     let topic = new_topic();
     let sink = bed.sink(&topic, &["g"]).await;
     let mut reading = bed.subscribe(&topic, "g").await;
-    let sent = numbers(0..100_000);
+    let sent = numbers(0..30_000);
     for part in sent.chunks(10_000) {
         publish(&sink, &topic, part.to_vec()).await;
     }
