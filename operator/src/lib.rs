@@ -20,6 +20,7 @@ mod reconcile;
 mod run;
 mod serve;
 mod status;
+mod unsupported;
 mod validate;
 mod watch;
 

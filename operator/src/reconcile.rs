@@ -1,7 +1,7 @@
 //! One look at a namespace, in five steps: dereference, validate, build, apply, status.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -32,6 +32,16 @@ pub(crate) struct Context {
     pub(crate) failures: Mutex<HashMap<String, u32>>,
 }
 
+impl Context {
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn succeeded(&self, namespace: &str) {
+        self.failures().remove(namespace);
+    }
+}
+
 /// Why a namespace must be looked at again, though nothing in it changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -54,18 +64,20 @@ impl Error {
 
 /// Looks at a namespace. What fails for one resource does not keep the others from theirs.
 pub(crate) async fn reconcile(space: Arc<Space>, context: Arc<Context>) -> Result<Action, Error> {
+    let namespace = space.name_any();
     if space.metadata.deletion_timestamp.is_some() {
         // Nothing new can be made in it, and all that there is goes.
+        context.memory.keep_only(&namespace, &HashSet::new());
+        context.succeeded(&namespace);
         return Ok(Action::await_change());
     }
     let began = Instant::now();
-    let result = look(&space.name_any(), &context).await;
+    let result = look(&namespace, &context).await;
     context
         .metrics
         .reconciled(began.elapsed(), result.as_ref().err().map(Error::reason));
     if result.is_ok() {
-        let mut failures = context.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(&space.name_any());
+        context.succeeded(&namespace);
     }
     result
 }
@@ -148,7 +160,7 @@ pub(crate) fn retry(space: &Space, error: &Error, context: &Context) -> Action {
     const LONGEST: Duration = Duration::from_mins(5);
     let namespace = space.name_any();
     tracing::warn!(namespace, reason = error.reason(), %error, "not all could be done");
-    let mut failures = context.failures.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut failures = context.failures();
     let count = failures.entry(namespace).or_default();
     let wait = Duration::from_secs(1 << (*count).min(9));
     *count = count.saturating_add(1);

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use streaming_compiler::{Compilation, Document, Problem, compile};
+use streaming_compiler::{Compilation, Document, Problem, compile, reason};
 use streaming_plan::{Edge, Output, Plan, Topic};
 
 use crate::component::Component;
 use crate::dereference::Resource;
+use crate::unsupported;
 
 /// What is known about one resource without looking at its pods.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +69,7 @@ pub(crate) fn validate(resources: &[Resource]) -> Vec<Verdict> {
             Err(error) => verdict.problems.push(unreadable(at, resource, &error)),
         }
     }
+    unsupported::refuse(resources, &mut verdicts);
     verdicts
 }
 
@@ -96,16 +98,10 @@ fn edges_of(name: &str, edges: &[Edge]) -> Vec<Edge> {
 }
 
 fn unreadable(origin: usize, resource: &Resource, error: &serde_json::Error) -> Problem {
+    let message = format!("the operator cannot read this spec: {error}");
     Problem {
-        origin,
-        kind: resource.kind().to_owned(),
-        namespace: resource.namespace.clone(),
-        name: resource.name.clone(),
-        field: "spec".to_owned(),
-        reason: streaming_compiler::reason::NOT_A_RESOURCE,
-        message: format!("the operator cannot read this spec: {error}"),
         help: Some("apply the definitions of the operator's own version".to_owned()),
-        diagnostic: None,
+        ..unsupported::problem(origin, resource, "spec", reason::NOT_A_RESOURCE, message)
     }
 }
 
