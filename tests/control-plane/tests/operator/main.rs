@@ -10,10 +10,11 @@ mod datacenter;
 mod edits;
 mod install;
 mod problems;
+mod restart;
 mod space;
 mod steady;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -29,9 +30,19 @@ pub(crate) use space::Space;
 /// The image that the operator is told to use.
 pub(crate) const SIDECAR: &str = "registry.example/streaming-sidecar:test";
 
-/// One for all tests, installed as the README says, and the operator running. A static is never dropped; the watchdog
-/// ends it.
+/// One for all tests, and the operator running. A static is never dropped; the watchdog ends it.
 pub(crate) static CONTROL_PLANE: LazyLock<ControlPlane> = LazyLock::new(|| {
+    let control_plane = installed();
+    let kubeconfig = control_plane.kubeconfig();
+    std::thread::spawn(move || {
+        let ended = operate(&kubeconfig, &mut |_| {}, std::future::pending());
+        panic!("the operator ended: {ended:?}");
+    });
+    control_plane
+});
+
+/// A control plane that everything is installed on as the README says.
+pub(crate) fn installed() -> ControlPlane {
     let assets = Assets::find().unwrap_or_else(|why| panic!("{why:#}"));
     let control_plane = ControlPlane::start(&assets).unwrap_or_else(|why| panic!("{why:#}"));
     let mut apply = control_plane.kubectl();
@@ -49,31 +60,34 @@ pub(crate) static CONTROL_PLANE: LazyLock<ControlPlane> = LazyLock::new(|| {
         "--for=condition=Established",
         "--timeout=60s",
     ]));
-    let kubeconfig = control_plane.kubeconfig();
-    std::thread::spawn(move || operate(&kubeconfig));
     control_plane
-});
+}
 
-/// The operator, as its service account, for as long as the tests run.
-fn operate(kubeconfig: &Path) {
+/// Runs the operator as its service account until `shutdown`, and tells where it serves its own HTTP.
+pub(crate) fn operate(
+    kubeconfig: &Path,
+    serves: &mut dyn FnMut(SocketAddr),
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .unwrap();
+        .build()?;
     runtime.block_on(async {
-        let mut kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-        let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
-        user.impersonate = Some("system:serviceaccount:streaming-system:streaming-operator".into());
+        let mut kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+        for user in &mut kubeconfig.auth_infos {
+            if let Some(user) = &mut user.auth_info {
+                user.impersonate = Some("system:serviceaccount:streaming-system:streaming-operator".into());
+            }
+        }
         let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        let client = Client::try_from(config.unwrap()).unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let client = Client::try_from(Config::from_custom_kubeconfig(kubeconfig, &options).await?)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        serves(listener.local_addr()?);
         let settings = Settings {
             sidecar_image: SIDECAR.into(),
         };
-        let ended = streaming_operator::run(client, settings, listener, std::future::pending()).await;
-        panic!("the operator ended: {ended:?}");
-    });
+        streaming_operator::run(client, settings, listener, shutdown).await
+    })
 }
 
 pub(crate) fn root() -> PathBuf {

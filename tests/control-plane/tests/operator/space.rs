@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use control_plane::ControlPlane;
 use serde_json::{Value, json};
 
 use crate::{CONTROL_PLANE, output};
@@ -11,7 +12,10 @@ use crate::{CONTROL_PLANE, output};
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(crate) struct Space(&'static str);
+pub(crate) struct Space {
+    control_plane: &'static ControlPlane,
+    name: &'static str,
+}
 
 /// Plural, and where the API has it.
 const APIS: [(&str, &str); 9] = [
@@ -27,26 +31,32 @@ const APIS: [(&str, &str); 9] = [
 ];
 
 impl Space {
+    /// Where the operator of all tests works.
     pub(crate) fn new(name: &'static str) -> Space {
-        output(CONTROL_PLANE.kubectl().args(["create", "namespace", name]));
-        Space(name)
+        Space::on(&CONTROL_PLANE, name)
+    }
+
+    /// Where a test has an operator of its own.
+    pub(crate) fn on(control_plane: &'static ControlPlane, name: &'static str) -> Space {
+        output(control_plane.kubectl().args(["create", "namespace", name]));
+        Space { control_plane, name }
     }
 
     /// `kubectl` in this namespace, with a line of arguments.
     pub(crate) fn kubectl(&self, line: &str) -> String {
-        let mut command = CONTROL_PLANE.kubectl();
+        let mut command = self.control_plane.kubectl();
         output(
             command
                 .arg("--namespace")
-                .arg(self.0)
+                .arg(self.name)
                 .args(line.split_whitespace()),
         )
     }
 
     /// `kubectl apply` of a manifest.
     pub(crate) fn apply(&self, manifest: &str) {
-        let mut command = CONTROL_PLANE.kubectl();
-        command.args(["apply", "--namespace", self.0, "-f", "-"]);
+        let mut command = self.control_plane.kubectl();
+        command.args(["apply", "--namespace", self.name, "-f", "-"]);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -63,15 +73,15 @@ impl Space {
 
     /// `kubectl patch --type=merge`.
     pub(crate) fn patch(&self, what: &str, patch: &Value) {
-        let mut command = CONTROL_PLANE.kubectl();
-        command.args(["patch", "--namespace", self.0, "--type=merge", what]);
+        let mut command = self.control_plane.kubectl();
+        command.args(["patch", "--namespace", self.name, "--type=merge", what]);
         output(command.arg("-p").arg(patch.to_string()));
     }
 
     fn read(&self, plural: &str, name: &str) -> Value {
         let (_, api) = APIS.iter().find(|(known, _)| *known == plural).unwrap();
-        let path = format!("{api}/namespaces/{}/{plural}{name}", self.0);
-        CONTROL_PLANE.client().get(&path).unwrap().body
+        let path = format!("{api}/namespaces/{}/{plural}{name}", self.name);
+        self.control_plane.client().get(&path).unwrap().body
     }
 
     /// An object as it is now, `plural/name`.
@@ -95,7 +105,7 @@ impl Space {
             last = self.get(what);
             is(&last).then(|| last.clone())
         })
-        .unwrap_or_else(|| panic!("{what} in {} did not become what it should: {last:#}", self.0))
+        .unwrap_or_else(|| panic!("{what} in {} did not become what it should: {last:#}", self.name))
     }
 
     /// The message of a resource's `Ready`, once it has this reason and is about the latest generation.
@@ -130,11 +140,11 @@ impl Space {
             "readyReplicas": replicas,
             "availableReplicas": replicas,
         }});
-        let mut command = CONTROL_PLANE.kubectl();
+        let mut command = self.control_plane.kubectl();
         command.args([
             "patch",
             "--namespace",
-            self.0,
+            self.name,
             "--subresource=status",
             "--type=merge",
         ]);

@@ -20,7 +20,7 @@ const WRITTEN: [&str; 9] = [
 ];
 
 /// The resource version of everything that an operator may write, except what has this name.
-fn versions(space: &Space, except: &str) -> BTreeMap<String, String> {
+pub(crate) fn versions(space: &Space, except: &str) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut versions = BTreeMap::new();
     for plural in WRITTEN {
