@@ -25,10 +25,14 @@ pub struct Config {
     pub max_message_bytes: usize,
     /// How long to wait between deliveries of one result.
     pub backoff: Backoff,
+    /// A random number. Joins hash keys with it, so that who knows the hash function can still not send keys that
+    /// collide. It changes nothing in what comes out.
+    pub seed: u64,
 }
 
 impl Config {
-    /// Of a role, with the default limits: 64 MiB in all and 4 MiB a message.
+    /// Of a role, with the default limits: 64 MiB in all and 4 MiB a message. The seed has to be set where messages
+    /// come from strangers.
     pub fn new(uid: &str, source: &str, role: Role, inputs: Vec<InputConfig>, outputs: usize) -> Config {
         Config {
             uid: uid.to_owned(),
@@ -39,6 +43,7 @@ impl Config {
             memory_budget: 64 * 1024 * 1024,
             max_message_bytes: MAX_MESSAGE_BYTES,
             backoff: Backoff::default(),
+            seed: 0,
         }
     }
 }

@@ -56,10 +56,11 @@ impl Component {
             self.row.set_json(layout.slots(), &decoded.data);
         }
         let window = self.window(spec, message.received, now);
+        let seed = self.seed;
         let open = self
             .open
             .entry(window.start)
-            .or_insert_with(|| OpenWindow::new(spec, window));
+            .or_insert_with(|| OpenWindow::new(spec, window, seed));
         let before = open.bytes(message.input);
         let (topic, sequence) = (self.inputs[message.input].topic(message.topic), self.sequence);
         let id = || identify(decoded.identity.as_ref(), topic, message, sequence);

@@ -40,6 +40,8 @@ pub struct Component {
     row: RowBuilder,
     /// Windows by their start. Empty for other roles than joins.
     open: BTreeMap<Time, OpenWindow>,
+    /// What the windows' keys are hashed with.
+    seed: u64,
     /// The window that is being joined.
     closing: Option<Closing>,
     /// The window of the last message.
@@ -87,6 +89,7 @@ impl Component {
             memory_budget,
             max_message_bytes,
             backoff,
+            seed,
         } = config;
         // A relay's recipient is the component's own container, by each input's route: each has its own order.
         let (recipients, concurrency) = match &role {
@@ -105,6 +108,7 @@ impl Component {
             source: source.into(),
             row: RowBuilder::default(),
             open: BTreeMap::new(),
+            seed,
             closing: None,
             latest: Window::default(),
             ledger: Ledger::default(),

@@ -24,8 +24,10 @@ struct Group {
 }
 
 /// Groups by key. Rows are numbers of the store that belongs to it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Index {
+    /// Has been fed the seed: keys are hashed by copies of it.
+    hasher: DefaultHasher,
     groups: HashTable<Group>,
     /// By row: the next one with an equal key.
     next: Vec<u32>,
@@ -56,9 +58,9 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// `SipHash`, because keys come from outside: with a weaker one, a sender could choose them to collide.
-    fn hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
+    /// `SipHash`, because keys come from outside: with a weaker one, a sender could choose them to collide even
+    /// without knowing the seed.
+    fn hash(&self, mut hasher: DefaultHasher) -> u64 {
         for value in self.values() {
             value.key_hash(&mut hasher);
         }
@@ -76,6 +78,16 @@ impl<'a> Key<'a> {
 }
 
 impl Index {
+    pub(super) fn new(seed: u64) -> Index {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(seed);
+        Index {
+            hasher,
+            groups: HashTable::new(),
+            next: Vec::new(),
+        }
+    }
+
     /// Adds the row that is about to become the store's last; `build` computes the keys of stored
     /// rows. Gives the first row with the same key, if there is one.
     // Rows are counted in u32; the memory budget ends long before 2^32 of them.
@@ -89,7 +101,7 @@ impl Index {
     ) -> Option<u32> {
         let row = self.next.len() as u32;
         self.next.push(END);
-        let hash = key.hash();
+        let hash = key.hash(self.hasher.clone());
         let same = |group: &Group| group.hash == hash && equal(single, group.first, key, store, build);
         if let Some(group) = self.groups.find_mut(hash, same) {
             if let Some(last) = self.next.get_mut(group.last as usize) {
@@ -113,7 +125,7 @@ impl Index {
 
     /// The rows with this key, in the order in which they came.
     pub(super) fn find(&self, key: &Key<'_>, store: &Store, build: &[Program], single: Single) -> Chain {
-        let hash = key.hash();
+        let hash = key.hash(self.hasher.clone());
         let same = |group: &Group| group.hash == hash && equal(single, group.first, key, store, build);
         Chain {
             row: self.groups.find(hash, same).map_or(END, |group| group.first),

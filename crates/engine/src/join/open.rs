@@ -45,10 +45,10 @@ pub(crate) struct OpenWindow {
 }
 
 impl OpenWindow {
-    pub(crate) fn new(spec: &JoinSpec, window: Window) -> OpenWindow {
+    pub(crate) fn new(spec: &JoinSpec, window: Window, seed: u64) -> OpenWindow {
         let side = |input: usize| Side {
             store: Store::new(),
-            index: (!spec.plan.steps[spec.plan.step_of[input]].build.is_empty()).then(Index::default),
+            index: (!spec.plan.steps[spec.plan.step_of[input]].build.is_empty()).then(|| Index::new(seed)),
             counts: WindowInput::default(),
         };
         OpenWindow {

@@ -2,8 +2,6 @@
 
 use std::hash::{Hash, Hasher};
 
-use rustc_hash::FxHasher;
-
 use super::number::Number;
 use super::parse::{ParseLimit, parse};
 use super::{Map, Value};
@@ -11,7 +9,7 @@ use super::{Map, Value};
 impl Value<'_> {
     /// Feeds the value to a hasher so that what [`Value::cel_eq`] calls equal hashes equally: `1`, `1.0` and `1u`
     /// alike, maps whatever the order of their entries, JSON text like the value it stands for.
-    pub fn key_hash(&self, state: &mut impl Hasher) {
+    pub fn key_hash(&self, state: &mut (impl Hasher + Clone)) {
         match self {
             Value::Null => state.write_u8(0),
             Value::Bool(b) => state.write_u8(1 + u8::from(*b)),
@@ -72,11 +70,11 @@ fn hash_number(number: Number<'_>, state: &mut impl Hasher) {
     }
 }
 
-fn hash_map(map: &Map<'_>, state: &mut impl Hasher) {
-    // Entries come in any order: their hashes are summed.
+fn hash_map(map: &Map<'_>, state: &mut (impl Hasher + Clone)) {
+    // Entries come in any order: their hashes, each with the same start, are summed.
     let mut sum = 0u64;
     for (key, value) in map.entries() {
-        let mut entry = FxHasher::default();
+        let mut entry = state.clone();
         key.key_hash(&mut entry);
         value.key_hash(&mut entry);
         sum = sum.wrapping_add(entry.finish());

@@ -31,7 +31,7 @@ fn close(condition: &str, emit: Emit, limit: u64, messages: &[Message], slices: 
         start: Time(0),
         end: Time(10),
     };
-    let mut open = OpenWindow::new(&spec, window);
+    let mut open = OpenWindow::new(&spec, window, 7);
     let mut decoder = Decoder::new(MAX_MESSAGE_BYTES);
     let mut row = RowBuilder::default();
     for (token, (input, k, v)) in messages.iter().enumerate() {
