@@ -8,7 +8,12 @@ use anyhow::{Context, Result};
 
 use crate::shell;
 
-const PACKAGES: [&str; 2] = ["streamctl", "streaming-containers"];
+const PACKAGES: [&str; 4] = [
+    "streamctl",
+    "streaming-operator",
+    "streaming-sidecar",
+    "streaming-containers",
+];
 
 /// Builds them and gives their folder.
 pub(crate) fn build() -> Result<PathBuf> {

@@ -14,7 +14,12 @@ use crate::{binaries, shell};
 use builder::Builder;
 
 /// The project's own images; each has one program, of the same name.
-pub(crate) const OURS: [&str; 2] = ["message-gen", "message-proc"];
+pub(crate) const OURS: [&str; 4] = [
+    "streaming-operator",
+    "streaming-sidecar",
+    "message-gen",
+    "message-proc",
+];
 
 /// Builds the project's images with a tag, and says where they are.
 pub(crate) fn run(tag: &str, with_brokers: bool) -> Result<()> {
