@@ -29,15 +29,17 @@ pub(super) fn run(cluster: &Cluster) -> Result<()> {
 fn install(cluster: &Cluster) -> Result<()> {
     cluster.say("kubectl apply -f manifests/install.yaml");
     let kubectl = &cluster.kubectl;
-    kubectl.run(&["apply", "--server-side", "-f", &path("manifests/install.yaml")])?;
-    kubectl.run(&[
+    kubectl.outside(&["apply", "--server-side", "-f", &path("manifests/install.yaml")])?;
+    kubectl.outside(&[
         "wait",
         "deployment/streaming-operator",
         "--namespace=streaming-system",
         "--for=condition=Available",
         "--timeout=120s",
     ])?;
-    kubectl.run(&["create", "namespace", NAMESPACE])?;
+    // An earlier run that failed may have left it.
+    kubectl.outside(&["delete", "namespace", NAMESPACE, "--ignore-not-found"])?;
+    kubectl.outside(&["create", "namespace", NAMESPACE])?;
     cluster.say("kubectl apply -k examples/datacenter/brokers");
     kubectl.run(&["apply", "-k", &path("examples/datacenter/brokers")])?;
     kubectl.run(&[
@@ -202,8 +204,8 @@ fn nothing_is_left(cluster: &Cluster) -> Result<()> {
             Err(format!("there are {left:?}"))
         })
     })?;
-    kubectl.run(&["delete", "namespace", NAMESPACE])?;
-    kubectl.run(&["delete", "-f", &path("manifests/install.yaml")])?;
+    kubectl.outside(&["delete", "namespace", NAMESPACE])?;
+    kubectl.outside(&["delete", "-f", &path("manifests/install.yaml")])?;
     cluster.say("nothing is left");
     Ok(())
 }

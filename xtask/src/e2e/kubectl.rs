@@ -37,7 +37,6 @@ impl Kubectl {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .args(["--namespace", NAMESPACE])
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("KUBECACHEDIR", crate::shell::target().join("kubernetes/kubectl"))
@@ -45,8 +44,13 @@ impl Kubectl {
         command
     }
 
-    /// Its output; an error has what it said.
+    /// Its output, about the tests' namespace; an error has what it said.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.outside(&[&["--namespace", NAMESPACE], arguments].concat())
+    }
+
+    /// The same for what is in other namespaces, or in none.
+    pub(super) fn outside(&self, arguments: &[&str]) -> Result<String> {
         let output = self
             .command(arguments)
             .output()
@@ -83,12 +87,14 @@ impl Kubectl {
             &[
                 "get",
                 "streaming,deployments,services,configmaps",
+                "--all-namespaces",
                 "--output",
                 "wide",
             ],
             &[
                 "get",
                 "streaming",
+                "--all-namespaces",
                 "--output",
                 "jsonpath={range .items[*]}{.kind}/{.metadata.name}: {.status}{\"\\n\"}{end}",
             ],
@@ -97,7 +103,7 @@ impl Kubectl {
             println!("\n--- kubectl {}", arguments.join(" "));
             self.command(arguments).status().ok();
         }
-        let pods = self.run(&[
+        let pods = self.outside(&[
             "get",
             "pods",
             "--all-namespaces",
