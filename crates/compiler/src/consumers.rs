@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use streaming_plan::{ClusterStream, Consumer, Plan, Protocol, Topic};
+use streaming_api::Protocol;
+use streaming_plan::{ClusterStream, Consumer, Topic};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Lookup};
 use crate::document::{Kind, Resource, Spec};
 use crate::inputs;
 use crate::problem::Report;
 use crate::streams::{Resolved, Streams, is_read_by};
+use crate::targets::{self, Bare};
 
 /// The group whose queue keeps dead letters that no component reads. The same whichever component they come from, so
 /// that there is one queue to look into.
@@ -22,30 +24,26 @@ const KEEPER: &str = "dead-letter";
 pub(crate) struct Consumers(BTreeMap<(String, String), BTreeSet<Consumer>>);
 
 impl Consumers {
-    /// Finds all subscriptions, and the dead letters of `plans` that none of them reads.
-    pub(crate) fn new(
-        resources: &[Resource],
-        catalog: &Catalog<'_>,
-        streams: &Streams<'_>,
-        plans: &[Plan],
-    ) -> Consumers {
+    /// Finds all subscriptions, and the dead letters that none of them reads. Nothing here hangs on whether a component
+    /// has a plan: a mistake in one would otherwise change the plans of all others on its brokers.
+    pub(crate) fn new(resources: &[Resource], catalog: &Catalog<'_>, streams: &Streams<'_>) -> Consumers {
         let mut consumers = Consumers(BTreeMap::new());
+        let mut dead_letters = Vec::new();
         for resource in resources.iter().filter(|resource| resource.kind.is_component()) {
             for stream in reads(resource, catalog, streams) {
-                if forgets(crate::component::protocol(stream.cluster.protocol)) {
+                if forgets(stream.cluster.protocol) {
                     consumers.add(&resource.namespace, &stream.topic, &resource.name);
                 }
+                let to = dead_letter(resource, stream, catalog);
+                dead_letters.extend(to.map(|to| (&resource.namespace, to)));
             }
         }
-        for plan in plans {
-            for to in plan.inputs.iter().filter_map(|input| input.dead_letter.as_ref()) {
-                let namespace = &plan.component.namespace;
-                let connection = plan.cluster_streams.get(&to.cluster_stream);
-                if connection
-                    .is_some_and(|c| forgets(c.protocol) && !consumers.is_read(namespace, to, c.protocol))
-                {
-                    consumers.add(namespace, to, KEEPER);
-                }
+        for (namespace, to) in dead_letters {
+            if let Lookup::Found(cluster) = catalog.cluster_stream(namespace, &to.cluster_stream)
+                && forgets(cluster.protocol)
+                && !consumers.is_read(namespace, &to, cluster.protocol)
+            {
+                consumers.add(namespace, &to, KEEPER);
             }
         }
         consumers
@@ -68,11 +66,6 @@ impl Consumers {
 
     fn is_read(&self, namespace: &str, topic: &Topic, protocol: Protocol) -> bool {
         let key = (namespace.to_owned(), topic.cluster_stream.clone());
-        let protocol = match protocol {
-            Protocol::Redis => streaming_api::Protocol::Redis,
-            Protocol::RabbitMq => streaming_api::Protocol::RabbitMq,
-            Protocol::Mqtt => streaming_api::Protocol::Mqtt,
-        };
         let read = |consumer: &Consumer| is_read_by(protocol, &topic.topic, &consumer.topic);
         self.0.get(&key).is_some_and(|known| known.iter().any(read))
     }
@@ -84,6 +77,21 @@ fn forgets(protocol: Protocol) -> bool {
         Protocol::RabbitMq | Protocol::Mqtt => true,
         Protocol::Redis => false,
     }
+}
+
+/// Where a component's messages of a Stream go that can't be used: where it says, or else where the Stream says.
+fn dead_letter(resource: &Resource, stream: &Resolved<'_>, catalog: &Catalog<'_>) -> Option<Topic> {
+    let to = stream.dead_letter.as_ref()?;
+    let own = match &resource.spec {
+        Some(Spec::Joiner(spec)) => spec.windowing.dead_letter.as_ref(),
+        Some(Spec::Channel(spec)) => spec.windowing.dead_letter.as_ref(),
+        _ => None,
+    };
+    let Some(own) = own else {
+        return Some(to.clone());
+    };
+    let bare = Bare::TopicOf(&stream.topic.cluster_stream);
+    targets::stream(resource, "spec.deadLetter", own, bare, catalog).ok()
 }
 
 /// The Streams that a component reads. What is wrong with it is reported where its plan is built.

@@ -107,7 +107,7 @@ pub fn compile(documents: &[Document]) -> Compilation {
     let refused = cycle::check(&plans, &catalog, &mut report);
     let mut at = 0..;
     plans.retain(|_| at.next().is_some_and(|at: usize| !refused.contains(&at)));
-    let consumers = Consumers::new(&resources, &catalog, &streams, &plans);
+    let consumers = Consumers::new(&resources, &catalog, &streams);
     for plan in &mut plans {
         for (name, connection) in &mut plan.cluster_streams {
             consumers.fill(&plan.component.namespace, name, connection);

@@ -127,3 +127,26 @@ fn who_does_not_run_now_keeps_its_queue() {
         "broken"
     );
 }
+
+#[test]
+fn a_mistake_in_one_component_changes_no_other_plan() {
+    let channel = |filter: &str| {
+        let stream = json!({"from": ["power"], "where": filter, "to": [{"component": "archive"}]});
+        let spec = json!({"servicePort": 8080, "stream": stream, "deadLetter": "rejects"});
+        let compiled = pipeline(&[resource("Channel", "late", &spec)]);
+        let others = compiled
+            .plans
+            .into_iter()
+            .filter(|plan| plan.component.name != "late");
+        others.collect::<Vec<_>>()
+    };
+    let others = channel("power.id > 1");
+    assert_eq!(others.len(), 2);
+    assert_eq!(channel("power.id >"), others);
+    let consumers = &others[0].cluster_streams["rabbit"].consumers;
+    let kept = consumers
+        .iter()
+        .filter(|consumer| consumer.group == "dead-letter");
+    let kept: Vec<_> = kept.map(|consumer| consumer.topic.as_str()).collect();
+    assert_eq!(kept, ["power.dead-letter", "rejects"]);
+}
