@@ -81,6 +81,14 @@ impl Writer<'_> {
             ..ObjectReference::default()
         };
         for event in event::events(&resource.status, status) {
+            tracing::info!(
+                kind = resource.kind(),
+                namespace = resource.namespace,
+                name = resource.name,
+                reason = event.reason,
+                "{}",
+                event.note.as_deref().unwrap_or_default()
+            );
             let published = match event.type_ {
                 EventType::Normal => self.recorder.publish(&event, &about).await,
                 // The recorder counts events of one reason as one, with the first one's text. Of what is wrong, the
