@@ -4,8 +4,8 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
 
 use common::{channel, folder, generator, path, run, run_with, spawn};
 use serde_json::json;
@@ -140,14 +140,7 @@ fn a_signal_closes_what_is_open_and_ends() {
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut first = String::new();
         out.read_line(&mut first).expect("a line");
-        let pid = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .expect("kill")
-                .success()
-        );
+        send(&child, signal);
         let mut rest = String::new();
         out.read_to_string(&mut rest).expect("text");
         assert_eq!(child.wait().expect("it ends").code(), Some(0));
@@ -221,4 +214,88 @@ spec: {clusterStream: redis, topic: raw, recipients: [sink]}
     ] {
         assert!(said.err.contains(part), "{}", said.err);
     }
+}
+
+/// Sends a signal to a child.
+fn send(child: &Child, signal: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status().expect("kill");
+    assert!(sent.success());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let dir = folder(&[("p.yaml", &channel("true", "raw"))]);
+    let lines = format!("\"{}\"\n", "x".repeat(1 << 20)).repeat(8);
+    fs::write(dir.path().join("in"), lines).expect("a file");
+    let input = format!("raw={}", path(&dir, "in"));
+    // Nobody reads its output, so it can't drain.
+    let mut child = spawn(
+        &["run", &path(&dir, "p.yaml"), "--json", "--input", &input],
+        Stdio::null(),
+    );
+    let mut err = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut first = [0];
+    child
+        .stdout
+        .as_mut()
+        .expect("a pipe")
+        .read_exact(&mut first)
+        .expect("a byte");
+    send(&child, "-INT");
+    let mut said = String::new();
+    while !said.contains("draining") {
+        said.clear();
+        assert!(err.read_line(&mut said).expect("text") > 0, "it has ended");
+    }
+    send(&child, "-INT");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
+
+/// On a terminal the status is one line that is replaced and gone in the end, and Ctrl-C is a key.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_there_is_a_live_line() {
+    let dir = folder(&[("p.yaml", &endless())]);
+    let command = format!("{} run {}", env!("CARGO_BIN_EXE_streamctl"), path(&dir, "p.yaml"));
+    let mut child = Command::new("script")
+        .args(["-qfec", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux");
+    let mut keys = child.stdin.take().expect("a pipe");
+    let mut out = child.stdout.take().expect("a pipe");
+    let (mut shown, mut pressed) = (Vec::new(), false);
+    let mut buffer = [0; 4096];
+    loop {
+        let n = out.read(&mut buffer).expect("bytes");
+        if n == 0 {
+            break;
+        }
+        shown.extend_from_slice(&buffer[..n]);
+        if !pressed
+            && String::from_utf8_lossy(&shown)
+                .matches("window closes in")
+                .count()
+                > 1
+        {
+            keys.write_all(b"\x03").expect("a key");
+            pressed = true;
+        }
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let shown = String::from_utf8(shown).expect("text");
+    let (before, after) = shown
+        .split_once("draining; once more to end at once")
+        .expect(&shown);
+    for (at, _) in before.match_indices(" | in ") {
+        let line = before[..at].rfind('\r').expect("a line");
+        assert!(before[line..].starts_with("\r\x1b[K0"), "{shown:?}");
+    }
+    // What is printed between two states of the line is on lines of its own.
+    assert!(before.contains("\r\x1b[K2"), "{shown:?}");
+    assert!(after.contains("Joiner j: received"), "{shown:?}");
+    assert!(!after.contains(" | in "), "{shown:?}");
 }
