@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use streaming_api::Protocol;
-use streaming_plan::{ClusterStream, Consumer, Topic};
+use streaming_plan::{ClusterStream, Consumer, Output, Plan, Topic};
 
 use crate::catalog::{Catalog, Lookup};
 use crate::document::{Kind, Resource, Spec};
@@ -47,6 +47,38 @@ impl Consumers {
             }
         }
         consumers
+    }
+
+    /// Those of what a plan may publish to, on each of its brokers: its outputs and dead letters, and everything where its
+    /// container publishes. Others come and go without a new plan.
+    pub(crate) fn fill_plan(&self, plan: &mut Plan) {
+        let outputs = plan.outputs.iter().filter_map(|output| match output {
+            Output::Stream(topic) => Some(topic),
+            Output::Component { .. } => None,
+        });
+        let topics: Vec<Topic> = plan
+            .inputs
+            .iter()
+            .filter_map(|input| input.dead_letter.as_ref())
+            .chain(outputs)
+            .cloned()
+            .collect();
+        for (name, connection) in &mut plan.cluster_streams {
+            self.fill(&plan.component.namespace, name, connection);
+            if plan.publishes.contains(name) {
+                continue;
+            }
+            let protocol = match connection.protocol {
+                streaming_plan::Protocol::Redis => Protocol::Redis,
+                streaming_plan::Protocol::RabbitMq => Protocol::RabbitMq,
+                streaming_plan::Protocol::Mqtt => Protocol::Mqtt,
+            };
+            connection.consumers.retain(|consumer| {
+                topics
+                    .iter()
+                    .any(|to| to.cluster_stream == *name && is_read_by(protocol, &to.topic, &consumer.topic))
+            });
+        }
     }
 
     /// Those of a `ClusterStream`, sorted.

@@ -109,9 +109,7 @@ pub fn compile(documents: &[Document]) -> Compilation {
     plans.retain(|_| at.next().is_some_and(|at: usize| !refused.contains(&at)));
     let consumers = Consumers::new(&resources, &catalog, &streams);
     for plan in &mut plans {
-        for (name, connection) in &mut plan.cluster_streams {
-            consumers.fill(&plan.component.namespace, name, connection);
-        }
+        consumers.fill_plan(plan);
     }
     for found in &mut cluster_streams {
         consumers.fill(&found.namespace, &found.name, &mut found.connection);

@@ -45,6 +45,13 @@ fn pipeline(more: &[Document]) -> Compilation {
             }),
         ),
         resource(
+            "Processor",
+            "maker",
+            &json!({
+                "replicas": 1, "servicePort": 8080, "publishes": ["rabbit"], "container": {"name": "a", "image": "a"},
+            }),
+        ),
+        resource(
             "Joiner",
             "bill",
             &json!({
@@ -71,7 +78,7 @@ fn queues(compilation: &Compilation, component: &str, cluster_stream: &str) -> V
 }
 
 #[test]
-fn a_plan_names_every_queue_of_its_brokers() {
+fn a_plan_names_every_queue_that_it_may_publish_to() {
     let compiled = pipeline(&[]);
     assert!(compiled.problems.is_empty(), "{:?}", compiled.problems);
     let all = [
@@ -79,8 +86,21 @@ fn a_plan_names_every_queue_of_its_brokers() {
         "power of bill",
         "power.dead-letter of dead-letter",
     ];
-    assert_eq!(queues(&compiled, "bill", "rabbit"), all);
-    assert_eq!(queues(&compiled, "archive", "rabbit"), all);
+    let every: Vec<String> = compiled
+        .cluster_streams
+        .iter()
+        .flat_map(|found| &found.connection.consumers)
+        .map(|c| format!("{} of {}", c.topic, c.group))
+        .collect();
+    assert_eq!(every, all);
+    assert_eq!(
+        queues(&compiled, "maker", "rabbit"),
+        all,
+        "its container publishes there"
+    );
+    // These publish nothing but dead letters.
+    assert_eq!(queues(&compiled, "bill", "rabbit"), all[2..]);
+    assert_eq!(queues(&compiled, "archive", "rabbit"), all[2..]);
     // Redis keeps entries for groups that come later.
     assert_eq!(queues(&compiled, "bill", "redis"), [""; 0]);
     let ports: Vec<_> = compiled
@@ -88,7 +108,7 @@ fn a_plan_names_every_queue_of_its_brokers() {
         .iter()
         .map(|plan| plan.container.as_ref().map(|c| c.port))
         .collect();
-    assert_eq!(ports, [Some(8080), None]);
+    assert_eq!(ports, [Some(8080), Some(8080), None]);
 }
 
 #[test]
@@ -100,7 +120,7 @@ fn dead_letters_that_somebody_reads_need_no_other_queue() {
             "clusterStream": "rabbit", "topic": "power.dead-letter", "recipients": ["archive"],
         }),
     )];
-    let queues = queues(&pipeline(&more), "bill", "rabbit");
+    let queues = queues(&pipeline(&more), "maker", "rabbit");
     assert_eq!(
         queues,
         [
@@ -116,7 +136,11 @@ fn who_does_not_run_now_keeps_its_queue() {
     let channel = |suspend, filter: &str| {
         let stream = json!({"from": ["power"], "where": filter, "to": [{"component": "archive"}]});
         let spec = json!({"servicePort": 8080, "suspend": suspend, "stream": stream});
-        queues(&pipeline(&[resource("Channel", "late", &spec)]), "bill", "rabbit")
+        queues(
+            &pipeline(&[resource("Channel", "late", &spec)]),
+            "maker",
+            "rabbit",
+        )
     };
     assert!(
         channel(true, "power.id > 1").contains(&"power of late".to_owned()),
@@ -141,12 +165,27 @@ fn a_mistake_in_one_component_changes_no_other_plan() {
         others.collect::<Vec<_>>()
     };
     let others = channel("power.id > 1");
-    assert_eq!(others.len(), 2);
+    assert_eq!(others.len(), 3);
     assert_eq!(channel("power.id >"), others);
-    let consumers = &others[0].cluster_streams["rabbit"].consumers;
+    let maker = others.iter().find(|plan| plan.component.name == "maker").unwrap();
+    let consumers = &maker.cluster_streams["rabbit"].consumers;
     let kept = consumers
         .iter()
         .filter(|consumer| consumer.group == "dead-letter");
     let kept: Vec<_> = kept.map(|consumer| consumer.topic.as_str()).collect();
     assert_eq!(kept, ["power.dead-letter", "rejects"]);
+}
+
+#[test]
+fn another_reader_is_news_only_to_those_who_publish() {
+    let stream = json!({"from": ["power"], "to": [{"component": "archive"}]});
+    let channel = resource("Channel", "late", &json!({"servicePort": 8080, "stream": stream}));
+    let (before, after) = (pipeline(&[]), pipeline(&[channel]));
+    for (name, same) in [("bill", true), ("archive", true), ("maker", false)] {
+        let plan = |compiled: &Compilation| {
+            let mut plans = compiled.plans.iter();
+            plans.find(|plan| plan.component.name == name).unwrap().clone()
+        };
+        assert_eq!(plan(&before) == plan(&after), same, "{name}");
+    }
 }
