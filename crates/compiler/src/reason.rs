@@ -70,6 +70,8 @@ pub const CYCLE: &str = "Cycle";
 pub const WINDOW_TOO_LONG: &str = "WindowTooLong";
 /// A property's value is not what the protocol needs.
 pub const INVALID_PROPERTY: &str = "InvalidProperty";
+/// The sidecar in the same pod listens on that port.
+pub const PORT_TAKEN: &str = "PortTaken";
 /// Valid, but this release does not do it yet.
 pub const NOT_SUPPORTED: &str = "NotSupported";
 

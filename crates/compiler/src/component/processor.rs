@@ -27,6 +27,7 @@ pub(super) fn build(
     target(resource, spec, outputs.as_mut(), world, report);
     let publishes = publishes(resource, spec, world, report);
     let runs = super::runs(resource, spec.suspend, report);
+    port(resource, spec, report);
 
     let (outputs, publishes) = (outputs?, publishes?);
     if !runs {
@@ -51,6 +52,26 @@ pub(super) fn build(
         .ok()
         .map(|port| Container { port });
     Some(plan)
+}
+
+/// Where the sidecar listens, in the same pod: publishing by HTTP and gRPC, health, deliveries.
+const SIDECAR: [i32; 4] = [3500, 50001, 3501, 3600];
+
+/// A container can't listen where its sidecar does already, and would get what is meant for the sidecar.
+fn port(resource: &Resource, spec: &ProcessorSpec, report: &mut Report) {
+    if SIDECAR.contains(&spec.service_port) {
+        let message = format!(
+            "the sidecar in the same pod listens on port {} itself",
+            spec.service_port
+        );
+        let problem = resource.at("spec.servicePort", reason::PORT_TAKEN, message);
+        report.problem(
+            resource,
+            problem.help(
+                "let the container listen on another port; 3500, 3501, 3600 and 50001 are the sidecar's",
+            ),
+        );
+    }
 }
 
 /// Where a Stream's messages are posted: its own route, else the Processor's, else its topic (as Dapr subscriptions
