@@ -5,6 +5,8 @@
 //! is sent where nothing would change.
 
 use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -73,6 +75,13 @@ pub(crate) fn told(error: &kube::Error) -> String {
     }
 }
 
+/// A request whose answer does not come would hold up everything behind it.
+pub(crate) async fn in_time<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let late = |_| kube::Error::Service(format!("no answer within {} s", PATIENCE.as_secs()).into());
+    tokio::time::timeout(PATIENCE, request).await.map_err(late)?
+}
+
 /// The step's tools.
 pub(crate) struct Applier<'a> {
     pub(crate) client: &'a Client,
@@ -93,12 +102,12 @@ impl Applier<'_> {
         snapshot: &Snapshot,
     ) -> Result<Deployment, ApplyError> {
         let live = named(&snapshot.config_maps, &component.plan_name());
-        self.put(component, &objects.config_map, live).await?;
+        self.put(component, &objects.config_map, live, snapshot).await?;
         let live = named(&snapshot.services, &component.name);
-        self.put(component, &objects.service, live).await?;
+        self.put(component, &objects.service, live, snapshot).await?;
         let live = deployment(snapshot, &component.name);
         let written = self
-            .put(component, &objects.deployment, live.map(Resource::meta))
+            .put(component, &objects.deployment, live.map(Resource::meta), snapshot)
             .await?;
         let deployment = written.or_else(|| live.cloned()).unwrap_or_default();
         if rollout::is_complete(&deployment, self.memory) {
@@ -113,6 +122,7 @@ impl Applier<'_> {
         component: &Component,
         desired: &K,
         live: Option<&ObjectMeta>,
+        snapshot: &Snapshot,
     ) -> Result<Option<K>, ApplyError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -124,20 +134,25 @@ impl Applier<'_> {
         let name = desired.name_any();
         let api: Api<K> = Api::namespaced(self.client.clone(), &component.namespace);
         let hash = blake3::hash(&serde_json::to_vec(desired).unwrap_or_default()).to_string();
-        if let Some(live) = live {
-            is_ours::<K>(component, live)?;
-            if self.memory.is_current(live, &hash) {
-                return Ok(None);
-            }
-        } else {
+        if live.is_some_and(|live| self.memory.is_current(live, &hash)) {
+            return Ok(None);
+        }
+        let live = match live {
+            Some(live) => Some(live.clone()),
             // The watches see what bears our label only. Whatever else has the name must not be taken over.
-            let found = api.get_metadata_opt(&name).await;
-            if let Some(found) = found.map_err(|error| ApplyError::refused::<K>(&name, error))? {
-                is_ours::<K>(component, &found.metadata)?;
-            }
+            None => in_time(api.get_metadata_opt(&name))
+                .await
+                .map_err(|error| ApplyError::refused::<K>(&name, error))?
+                .map(|found| found.metadata),
+        };
+        let mut desired = desired.clone();
+        if let Some(live) = &live {
+            is_ours::<K>(component, live, snapshot)?;
+            // Refused for another object that got the name meanwhile.
+            desired.meta_mut().uid.clone_from(&live.uid);
         }
         let how = PatchParams::apply(MANAGER).force();
-        let now = api.patch(&name, &how, &Patch::Apply(desired)).await;
+        let now = in_time(api.patch(&name, &how, &Patch::Apply(desired))).await;
         let now = now.map_err(|error| ApplyError::refused::<K>(&name, error))?;
         let changed = live.is_none_or(|live| live.resource_version != now.meta().resource_version);
         if changed {
@@ -154,14 +169,14 @@ impl Applier<'_> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &component.namespace);
         for plan in &snapshot.config_maps {
             let name = plan.name_any();
-            if name == current || is_ours::<ConfigMap>(component, plan.meta()).is_err() {
+            if name == current || is_ours::<ConfigMap>(component, plan.meta(), snapshot).is_err() {
                 continue;
             }
             let how = DeleteParams::default().preconditions(Preconditions {
                 uid: plan.uid(),
                 resource_version: None,
             });
-            match api.delete(&name, &how).await {
+            match in_time(api.delete(&name, &how)).await {
                 Ok(_) => {
                     self.metrics.written("ConfigMap", "delete", true);
                     tracing::info!(namespace = component.namespace, name, "deleted an old plan");
@@ -174,8 +189,8 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Stops the pods of a component whose problems leave no plan to apply: suspending is the brake, and a brake must
-    /// work on what is broken. Gives the Deployment that is left, if there is one.
+    /// Leaves a component's Deployment as it is, except that suspending stops its pods and the opposite starts them
+    /// again: suspending is the brake, and a brake must work on what is broken. Gives the Deployment, if there is one.
     ///
     /// # Errors
     /// Where the API server refuses it.
@@ -190,19 +205,23 @@ impl Applier<'_> {
         else {
             return Ok(None);
         };
-        if !suspended || live.spec.replicas == Some(0) {
+        if suspended == (live.spec.replicas == Some(0)) {
             return Ok(Some(live.clone()));
         }
+        let asked = resource.document.pointer("/spec/replicas");
+        let asked = asked.and_then(serde_json::Value::as_i64).unwrap_or(1);
+        let replicas = if suspended { 0 } else { asked.max(1) };
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), &resource.namespace);
-        let patch = Patch::Merge(json!({"spec": {"replicas": 0}}));
+        let patch =
+            Patch::Merge(json!({"metadata": {"uid": live.metadata.uid}, "spec": {"replicas": replicas}}));
         let how = PatchParams {
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let stopped = api.patch(&resource.name, &how, &patch).await;
-        let stopped = stopped.map_err(|error| ApplyError::refused::<Deployment>(&resource.name, error))?;
+        let scaled = in_time(api.patch(&resource.name, &how, &patch)).await;
+        let scaled = scaled.map_err(|error| ApplyError::refused::<Deployment>(&resource.name, error))?;
         self.metrics.written("Deployment", "patch", true);
-        Ok(Some(stopped))
+        Ok(Some(scaled))
     }
 }
 
@@ -229,6 +248,7 @@ fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
 fn is_ours<K: Resource<DynamicType = ()>>(
     component: &Component,
     live: &ObjectMeta,
+    snapshot: &Snapshot,
 ) -> Result<(), ApplyError> {
     let owner = controller(live);
     if owner.is_some_and(|owner| owner.uid == component.uid) {
@@ -237,7 +257,8 @@ fn is_ours<K: Resource<DynamicType = ()>>(
     let kind = K::kind(&()).into_owned();
     let name = live.name.clone().unwrap_or_default();
     let was_ours = owner.is_some_and(|owner| {
-        owner.name == component.name && owner.api_version.starts_with(streaming_api::GROUP)
+        owner.api_version.starts_with(streaming_api::GROUP)
+            && snapshot.resources.iter().all(|there| there.uid != owner.uid)
     });
     Err(if was_ours {
         ApplyError::Leaving { kind, name }

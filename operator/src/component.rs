@@ -27,8 +27,6 @@ pub(crate) struct Component {
     pub(crate) resources: Option<ResourceRequirements>,
     pub(crate) pull_policy: Option<String>,
     pub(crate) template: PodTemplate,
-    /// The `ClusterStream`s that it connects to.
-    pub(crate) cluster_streams: Vec<String>,
     /// The plan as it is mounted.
     pub(crate) plan: String,
     /// Its name among plans: another one, other pods.
@@ -49,7 +47,6 @@ impl Component {
         suspended: bool,
     ) -> Result<Component, serde_json::Error> {
         let alone = matches!(plan.role, Role::Join { .. });
-        let cluster_streams = plan.cluster_streams.keys().cloned().collect();
         let plan = serde_json::to_string(plan)?;
         let mut component = Component {
             kind: resource.kind(),
@@ -63,7 +60,6 @@ impl Component {
             resources: None,
             pull_policy: None,
             template: PodTemplate::default(),
-            cluster_streams,
             hash: blake3::hash(plan.as_bytes()).to_hex()[..DIGITS].to_owned(),
             plan,
         };

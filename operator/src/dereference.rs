@@ -10,6 +10,7 @@ use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 use streaming_api::Status;
+use streaming_plan::ComponentRef;
 
 use crate::memory::{Memory, version};
 use crate::watch::Stores;
@@ -55,6 +56,11 @@ impl Resource {
     pub(crate) fn kind(&self) -> &'static str {
         streaming_api::KINDS.get(self.kind).copied().unwrap_or_default()
     }
+
+    /// Whether a plan is this resource's; all are of one namespace.
+    pub(crate) fn is(&self, component: &ComponentRef) -> bool {
+        self.kind() == component.kind && self.name == component.name
+    }
 }
 
 /// Takes the snapshot.
@@ -69,12 +75,18 @@ pub(crate) fn dereference(stores: &Stores, memory: &Memory, namespace: &str) -> 
             }
         }
     }
-    found.sort_by(|(at, a), (bt, b)| (at, a.kind, &a.name).cmp(&(bt, b.kind, &b.name)));
+    let deployments = stores
+        .deployments
+        .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace));
+    let later = |resource: &Resource| {
+        let mut owners = deployments.iter().flat_map(|object| object.owner_references());
+        !owners.any(|owner| owner.uid == resource.uid)
+    };
+    // Of two of one second, who has a Deployment was seen first.
+    found.sort_by_cached_key(|(at, resource)| (*at, later(resource), resource.kind, resource.name.clone()));
     let snapshot = Snapshot {
         resources: found.into_iter().map(|(_, resource)| resource).collect(),
-        deployments: stores
-            .deployments
-            .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),
+        deployments,
         services: stores
             .services
             .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),

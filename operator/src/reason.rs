@@ -27,6 +27,8 @@ pub const RUNNING: &str = "Running";
 pub const ROLLING_OUT: &str = "RollingOut";
 /// Pods have been on their way for longer than the Deployment waits.
 pub const ROLLOUT_STUCK: &str = "RolloutStuck";
+/// Pods of the latest version were all ready, and are not any more.
+pub const PODS_NOT_READY: &str = "PodsNotReady";
 /// The cluster refuses the pods: a quota, an admission rule.
 pub const PODS_REFUSED: &str = "PodsRefused";
 /// `spec.suspend` is set, so no pods run.
@@ -50,13 +52,14 @@ pub const CONDITIONS: [&str; 5] = [
 ];
 
 /// Every reason of the operator's own, for the documentation's test.
-pub const REASONS: [&str; 12] = [
+pub const REASONS: [&str; 13] = [
     VALID,
     FOUND,
     USABLE,
     RUNNING,
     ROLLING_OUT,
     ROLLOUT_STUCK,
+    PODS_NOT_READY,
     PODS_REFUSED,
     SUSPENDED,
     NOT_DEPLOYED,

@@ -92,7 +92,7 @@ async fn look(namespace: &str, context: &Context) -> Result<Action, Error> {
     // validate (no client)
     let verdicts = validate(&snapshot.resources);
 
-    let mut failed = Ok(Action::await_change());
+    let mut result = Ok(Action::requeue(AGAIN));
     for (resource, verdict) in snapshot.resources.iter().zip(&verdicts) {
         let (outcome, error) = run(resource, verdict, &snapshot, context).await;
 
@@ -108,11 +108,14 @@ async fn look(namespace: &str, context: &Context) -> Result<Action, Error> {
         let written = writer.write(resource, status).await;
         let error = error.map(Error::from).or(written.err().map(Error::from));
         if let Some(error) = error {
-            failed = Err(error);
+            result = Err(error);
         }
     }
-    failed
+    result
 }
+
+/// The net below the watches. A look at what has not changed writes nothing.
+const AGAIN: Duration = Duration::from_mins(10);
 
 /// Builds and applies a component's objects, or leaves those that it has.
 async fn run(
@@ -135,6 +138,12 @@ async fn run(
 
         // apply (client)
         let deployment = applier.apply(component, &objects, snapshot).await;
+        if deployment.is_err() && verdict.suspended {
+            // Stopping must not wait for what can't be applied before it.
+            if let Err(error) = applier.keep(resource, true, snapshot).await {
+                tracing::warn!(%error, "not stopped");
+            }
+        }
         deployment.map(|deployment| Outcome::Applied(rollout::look(&deployment, &context.memory)))
     } else {
         let kept = applier.keep(resource, verdict.suspended, snapshot).await;

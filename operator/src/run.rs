@@ -81,8 +81,17 @@ pub async fn run(
     );
     // What fails is told where it fails. A namespace that isn't known yet, or not any more, brings its own event.
     let work = work.for_each(|_| std::future::ready(()));
+    let mut work = std::pin::pin!(work);
     tokio::select! {
-        () = work => Ok(()),
-        ended = server => ended.context("HTTP")?.context("HTTP"),
+        () = &mut work => {}
+        // Told to stop, it ends before the work does.
+        ended = &mut server => {
+            ended.context("HTTP")?.context("HTTP")?;
+            if shutdown.peek().is_none() {
+                bail!("the HTTP server ended by itself");
+            }
+            work.await;
+        }
     }
+    Ok(())
 }

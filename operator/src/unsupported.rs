@@ -1,11 +1,13 @@
 //! What the compiler accepts, because a laptop has no use for it, and this release's sidecars don't carry out: told, and
 //! held back, because a connection without its credentials or its encryption is worse than none.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
-use streaming_compiler::{Problem, reason};
+use streaming_compiler::{Compilation, Problem, reason};
+use streaming_plan::{Output, Plan};
 
 use crate::dereference::Resource;
-use crate::validate::Verdict;
 
 const FIELDS: [(&str, &str); 2] = [
     (
@@ -18,8 +20,8 @@ const FIELDS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Reports every `ClusterStream` that sets such a field, and takes the plans away that would use it.
-pub(crate) fn refuse(resources: &[Resource], verdicts: &mut [Verdict]) {
+/// Reports every `ClusterStream` that sets such a field, and takes away the plans that need it.
+pub(crate) fn refuse(resources: &[Resource], compilation: &mut Compilation) {
     let mut refused = Vec::new();
     for (at, resource) in resources.iter().enumerate() {
         if resource.kind() != "ClusterStream" {
@@ -37,29 +39,62 @@ pub(crate) fn refuse(resources: &[Resource], verdicts: &mut [Verdict]) {
                 reason::NOT_SUPPORTED,
                 what,
             );
-            verdicts[at].problems.push(Problem {
+            compilation.problems.push(Problem {
                 help: Some(help.to_owned()),
                 ..problem
             });
             refused.push(resource.name.as_str());
         }
     }
-    for (at, (resource, verdict)) in resources.iter().zip(verdicts).enumerate() {
-        let Some(component) = &verdict.component else {
-            continue;
-        };
-        if let Some(name) = refused
-            .iter()
-            .find(|name| component.cluster_streams.iter().any(|used| used == *name))
+    let not_ready = |at, resource, field, name: &str| {
+        let what = format!("ClusterStream `{name}` has problems of its own");
+        problem(at, resource, field, reason::NOT_READY, what)
+    };
+    for (at, resource) in resources.iter().enumerate() {
+        let named = resource.document.pointer("/spec/clusterStream");
+        if let Some(name) = named.and_then(Value::as_str)
+            && resource.kind() == "Stream"
+            && refused.contains(&name)
         {
-            let what = format!("ClusterStream `{name}` has problems of its own");
-            verdict
-                .problems
-                .push(problem(at, resource, "spec", reason::NOT_READY, what));
-            verdict.component = None;
-            verdict.edges.clear();
+            let problem = not_ready(at, resource, "spec.clusterStream", name);
+            compilation.problems.push(problem);
         }
     }
+    let problems = &mut compilation.problems;
+    compilation.plans.retain_mut(|plan| {
+        let mut all = resources.iter().enumerate();
+        let Some((at, resource)) = all.find(|(_, resource)| resource.is(&plan.component)) else {
+            return true;
+        };
+        if resource.document.pointer("/spec/publishes").is_none() {
+            publish_elsewhere(plan, &refused);
+        }
+        let mut used = plan.cluster_streams.keys();
+        let Some(name) = used.find(|name| refused.contains(&name.as_str())) else {
+            return true;
+        };
+        problems.push(not_ready(at, resource, "spec", name));
+        false
+    });
+}
+
+/// Who may publish to all `ClusterStream`s only because it doesn't say to which runs without those that can't be used.
+fn publish_elsewhere(plan: &mut Plan, refused: &[&str]) {
+    plan.publishes.retain(|name| !refused.contains(&name.as_str()));
+    let inputs = plan
+        .inputs
+        .iter()
+        .flat_map(|input| [Some(&input.source), input.dead_letter.as_ref()]);
+    let outputs = plan.outputs.iter().map(|output| match output {
+        Output::Stream(topic) => Some(topic),
+        Output::Component { .. } => None,
+    });
+    let topics = inputs.chain(outputs).flatten();
+    let needed: BTreeSet<&String> = topics
+        .map(|topic| &topic.cluster_stream)
+        .chain(&plan.publishes)
+        .collect();
+    plan.cluster_streams.retain(|name, _| needed.contains(name));
 }
 
 fn is_set(value: Option<&Value>) -> bool {
@@ -104,7 +139,7 @@ mod tests {
             let verdict = validate(&all).swap_remove(at);
             assert_eq!(
                 verdict.component.is_some(),
-                at > 2 && verdict.problems.is_empty(),
+                ["join", "proc"].contains(&name) && verdict.problems.is_empty(),
                 "{name}"
             );
             verdict.problems.iter().map(|problem| problem.reason).collect()
@@ -117,8 +152,18 @@ mod tests {
             let manifest = manifest.replace("protocol: redis", &format!("protocol: redis, {field}"));
             assert_eq!(reasons(&manifest, "broker"), ["NotSupported"]);
             assert_eq!(reasons(&manifest, "join"), ["NotReady"]);
+            assert_eq!(reasons(&manifest, "left"), ["NotReady"]);
             assert_eq!(reasons(&manifest, "proc"), ["NotReady"]);
         }
+        // Who doesn't say where it publishes needs none in particular.
+        let other = "apiVersion: streaming.vivien.io/v1alpha1
+kind: ClusterStream
+metadata: {name: other}
+spec: {protocol: redis, properties: {redisHost: 'other:6379'}, tls: {}}
+---
+";
+        let open = manifest.replace("  publishes: [broker]\n", "");
+        assert_eq!(reasons(&format!("{other}{open}"), "proc"), [""; 0]);
         let empty = manifest.replace("protocol: redis", "protocol: redis, propertiesFrom: []");
         assert_eq!(reasons(&empty, "join"), [""; 0]);
     }

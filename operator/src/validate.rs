@@ -30,13 +30,15 @@ pub(crate) struct Verdict {
 /// Compiles the resources of a namespace together; one verdict each, in their order.
 pub(crate) fn validate(resources: &[Resource]) -> Vec<Verdict> {
     let documents: Vec<Document> = resources.iter().enumerate().map(document).collect();
+    let mut compilation = compile(&documents);
+    unsupported::refuse(resources, &mut compilation);
     let Compilation {
         plans,
         problems,
         warnings,
         edges,
         ..
-    } = compile(&documents);
+    } = compilation;
     let mut verdicts: Vec<Verdict> = resources
         .iter()
         .map(|resource| Verdict {
@@ -56,10 +58,7 @@ pub(crate) fn validate(resources: &[Resource]) -> Vec<Verdict> {
         }
     }
     for plan in &plans {
-        let is_its = |resource: &Resource| {
-            resource.kind() == plan.component.kind && resource.name == plan.component.name
-        };
-        let Some(at) = resources.iter().position(is_its) else {
+        let Some(at) = resources.iter().position(|resource| resource.is(&plan.component)) else {
             continue;
         };
         let (resource, verdict) = (&resources[at], &mut verdicts[at]);
@@ -69,7 +68,6 @@ pub(crate) fn validate(resources: &[Resource]) -> Vec<Verdict> {
             Err(error) => verdict.problems.push(unreadable(at, resource, &error)),
         }
     }
-    unsupported::refuse(resources, &mut verdicts);
     verdicts
 }
 

@@ -3,6 +3,7 @@
 //! References never leave a namespace, so the namespace is what is reconciled. A change of a `Stream` reaches all that
 //! use it without anybody keeping a list of users, and the namespace is compiled once however many resources changed.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 
 use futures_util::StreamExt as _;
@@ -12,7 +13,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PodTemplateSpec, Service};
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta, ResourceExt};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::reflector::{Lookup, ObjectRef, Store, reflector, store};
+use kube::runtime::reflector::{ObjectRef, Store, reflector, store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
@@ -72,19 +73,17 @@ pub(crate) fn start(
     let mut tasks = JoinSet::new();
     let all = || watcher::Config::default().any_semantic();
     let ours = || all().labels(&labels::selector());
+    let (namespaces, writer) = store();
     let reporter = |kind: &'static str| Reporter {
         kind,
         requests: requests.clone(),
+        namespaces: namespaces.clone(),
         metrics: metrics.clone(),
     };
 
-    let (namespaces, writer) = store();
     let events = watcher(Api::<Space>::all(client.clone()), all()).modify(slim);
-    tasks.spawn(
-        reporter("Namespace").follow(reflector(writer, events), |namespace: &Space| {
-            Some(namespace.name_any())
-        }),
-    );
+    let name = |namespace: &Space| Some(namespace.name_any());
+    tasks.spawn(reporter("Namespace").follow(reflector(writer, events), name, None));
 
     let resources = kinds().map(|kind| {
         let writer = kube::runtime::reflector::store::Writer::new(kind.clone());
@@ -92,7 +91,7 @@ pub(crate) fn start(
         let events = watcher(Api::<DynamicObject>::all_with(client.clone(), &kind), all()).modify(slim);
         let name = streaming_api::KINDS.iter().find(|name| **name == kind.kind);
         let reporter = reporter(name.copied().unwrap_or_default());
-        tasks.spawn(reporter.follow(reflector(writer, events), ResourceExt::namespace));
+        tasks.spawn(reporter.follow(reflector(writer, events), ResourceExt::namespace, Some(spec)));
         store
     });
 
@@ -101,15 +100,15 @@ pub(crate) fn start(
         // Its pods' template is never looked at, and large.
         deployment.spec.template = PodTemplateSpec::default();
     });
-    tasks.spawn(reporter("Deployment").follow(reflector(writer, events), ResourceExt::namespace));
+    tasks.spawn(reporter("Deployment").follow(reflector(writer, events), ResourceExt::namespace, None));
 
     let (services, writer) = store();
     let events = watcher(Api::<PartialObjectMeta<Service>>::all(client.clone()), ours());
-    tasks.spawn(reporter("Service").follow(reflector(writer, events), ResourceExt::namespace));
+    tasks.spawn(reporter("Service").follow(reflector(writer, events), ResourceExt::namespace, None));
 
     let (config_maps, writer) = store();
     let events = watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client.clone()), ours());
-    tasks.spawn(reporter("ConfigMap").follow(reflector(writer, events), ResourceExt::namespace));
+    tasks.spawn(reporter("ConfigMap").follow(reflector(writer, events), ResourceExt::namespace, None));
 
     let stores = Stores {
         namespaces,
@@ -129,34 +128,72 @@ fn slim<K: Resource>(object: &mut K) {
 struct Reporter {
     kind: &'static str,
     requests: UnboundedSender<ObjectRef<Space>>,
+    namespaces: Store<Space>,
     metrics: Metrics,
 }
 
 impl Reporter {
-    /// Follows a watch for as long as anybody listens: it reconnects by itself, with backoff.
+    /// Follows a watch for as long as anybody listens: it reconnects by itself, with backoff. An object whose `state` is
+    /// what it was is no change, so that the operator's own writes of a status don't make it look again; without a
+    /// `state`, anything is.
     async fn follow<K>(
         self,
         events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
         namespace: impl Fn(&K) -> Option<String> + Send,
+        state: Option<fn(&K) -> State>,
     ) where
-        K: Lookup + Clone + Debug + DeserializeOwned + Send + Sync,
+        K: Resource + Clone + Debug + DeserializeOwned + Send + Sync,
     {
-        let mut objects = Box::pin(events.default_backoff().touched_objects());
-        while let Some(object) = objects.next().await {
-            match object {
-                Ok(object) => {
-                    let Some(namespace) = namespace(&object) else {
-                        continue;
-                    };
-                    if self.requests.send(ObjectRef::new(&namespace)).is_err() {
-                        return;
+        let mut known: HashMap<String, State> = HashMap::new();
+        let mut events = Box::pin(events.default_backoff());
+        while let Some(event) = events.next().await {
+            let changed = match &event {
+                Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                    let uid = object.meta().uid.clone().unwrap_or_default();
+                    let now = state.map(|state| state(object));
+                    let same = now.is_some() && known.get(&uid) == now.as_ref();
+                    now.and_then(|now| known.insert(uid, now));
+                    (!same).then_some(object)
+                }
+                Ok(Event::Delete(object)) => {
+                    known.remove(object.meta().uid.as_deref().unwrap_or_default());
+                    Some(object)
+                }
+                Ok(Event::Init) => {
+                    known.clear();
+                    None
+                }
+                // What was deleted while there was no watch brings no event of its own.
+                Ok(Event::InitDone) => {
+                    for namespace in self.namespaces.state() {
+                        self.request(&namespace.name_any());
                     }
+                    None
                 }
                 Err(error) => {
                     self.metrics.watch_failed(self.kind);
                     tracing::warn!(kind = self.kind, error = %error, "watch interrupted; it is taken up again");
+                    None
                 }
+            };
+            if let Some(namespace) = changed.and_then(&namespace) {
+                self.request(&namespace);
             }
         }
     }
+
+    /// Nobody listens any more only when the operator ends, and this with it.
+    fn request(&self, namespace: &str) {
+        self.requests.send(ObjectRef::new(namespace)).ok();
+    }
+}
+
+/// What of a resource of ours matters: its generation, which changes with its spec, and whether it is being deleted.
+type State = (Option<i64>, bool);
+
+fn spec<K: Resource>(object: &K) -> State {
+    (
+        object.meta().generation,
+        object.meta().deletion_timestamp.is_some(),
+    )
 }

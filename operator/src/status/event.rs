@@ -19,8 +19,12 @@ pub(crate) fn events(before: &Status, now: &Status) -> Vec<Event> {
         let expected =
             is.status == "True" || [reason::ROLLING_OUT, reason::SUSPENDED].contains(&is.reason.as_str());
         let told = was.is_some_and(|was| {
-            // Of what is well, the text is detail; of what is not, it is the news.
-            was.status == is.status && was.reason == is.reason && (expected || was.message == is.message)
+            // Of what is wrong with the resource, the text is the news; of what runs, or of what the server answered,
+            // it is detail that differs from one time to the next.
+            let detail = reason::REASONS.contains(&is.reason.as_str());
+            was.status == is.status
+                && was.reason == is.reason
+                && (detail || news(&was.message) == news(&is.message))
         });
         if !told {
             let type_ = if expected {
@@ -38,6 +42,11 @@ pub(crate) fn events(before: &Status, now: &Status) -> Vec<Event> {
         events.push(event(EventType::Warning, &is.reason, &is.message));
     }
     events
+}
+
+/// A message without what comes and goes with pods.
+fn news(message: &str) -> &str {
+    message.strip_suffix(super::STILL_RUNS).unwrap_or(message)
 }
 
 fn event(type_: EventType, reason: &str, message: &str) -> Event {

@@ -60,9 +60,12 @@ pub(crate) fn status(resource: &Resource, verdict: &Verdict, outcome: &Outcome, 
     Status {
         conditions,
         observed_generation: resource.generation,
-        edges: verdict.edges.iter().map(edge).collect(),
+        edges: verdict.edges.iter().take(MOST_EDGES).map(edge).collect(),
     }
 }
+
+/// What the schema takes.
+const MOST_EDGES: usize = 256;
 
 /// Whether a resource's status says all of this already. Conditions of others, which may be there too, are theirs; the
 /// order is the server's.
@@ -163,6 +166,11 @@ fn available(outcome: &Outcome, suspended: bool) -> Option<Finding> {
         Outcome::Applied(_) | Outcome::Kept(_) if suspended => suspension(),
         Outcome::Applied(rollout) => finding(rollout.available, rollout.reason, rollout.message.clone()),
         Outcome::Failed { reason, message } => finding(false, reason, message.clone()),
+        Outcome::Kept(Some(rollout)) if rollout.stopped => finding(
+            false,
+            reason::NOT_DEPLOYED,
+            "nothing runs, because the last version that could run was stopped".to_owned(),
+        ),
         Outcome::Kept(Some(rollout)) if rollout.available => {
             finding(true, reason::LAST_GOOD, LAST_GOOD.to_owned())
         }
@@ -178,6 +186,8 @@ fn available(outcome: &Outcome, suspended: bool) -> Option<Finding> {
 const SUSPENDED: &str =
     "it is suspended: no pods run, and what is on the brokers stays there; remove spec.suspend to run it";
 const LAST_GOOD: &str = "pods of the last version without problems still run";
+/// What `Ready` adds to what is wrong.
+const STILL_RUNS: &str = "\n(pods of the last version without problems still run)";
 
 /// The sum: what must be mended first.
 fn ready(verdict: &Verdict, before: &[&Finding], available: Option<&Finding>) -> Finding {
@@ -195,7 +205,7 @@ fn ready(verdict: &Verdict, before: &[&Finding], available: Option<&Finding>) ->
             .collect();
         let mut message = others.join("\n");
         if available.is_some_and(|available| available.reason == reason::LAST_GOOD) {
-            message = format!("{message}\n({LAST_GOOD})");
+            message.push_str(STILL_RUNS);
         }
         return finding(false, failed.reason, message);
     }

@@ -9,7 +9,10 @@ use crate::reason;
 /// The state of a component's pods, as a condition tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rollout {
+    /// Whether all pods that there should be are there; of none, all are.
     pub(crate) available: bool,
+    /// Whether there should be none.
+    pub(crate) stopped: bool,
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
@@ -42,12 +45,13 @@ fn wanted(deployment: &Deployment) -> i32 {
 /// Looks at a component's Deployment.
 pub(crate) fn look(deployment: &Deployment, memory: &Memory) -> Rollout {
     let name = deployment.metadata.name.as_deref().unwrap_or_default();
+    let wanted = wanted(deployment);
     let rollout = |available, reason, message: String| Rollout {
         available,
+        stopped: wanted == 0,
         reason,
         message,
     };
-    let wanted = wanted(deployment);
     let status = observed(deployment, memory.generation(deployment.meta()));
     let ready = status
         .and_then(|status| status.available_replicas)
@@ -68,27 +72,28 @@ pub(crate) fn look(deployment: &Deployment, memory: &Memory) -> Rollout {
         return rollout(false, reason::PODS_REFUSED, message);
     }
     if condition("Progressing", "False").is_some() {
+        // No counts: they come and go with every probe, and each other text is news.
         let message = format!(
-            "{ready} of {wanted} {} ready, and no progress for longer than its Deployment waits; see why with: kubectl describe pods -l app={name}",
-            pods(wanted)
+            "no progress for longer than its Deployment waits; see why with: kubectl describe pods -l app={name}"
         );
         return rollout(false, reason::ROLLOUT_STUCK, message);
     }
-    let updated = status
-        .and_then(|status| status.updated_replicas)
-        .unwrap_or_default();
-    // Counts of pods come and go; what does not change with each of them is told once.
-    let message = if status.is_some() && updated >= wanted && ready < wanted {
-        format!(
-            "waits for {wanted} {} of the latest version to be ready; see: kubectl get pods -l app={name}",
+    let was_complete = status.is_some_and(|status| {
+        let mut all = status.conditions.iter().flatten();
+        status.updated_replicas == Some(wanted)
+            && all.any(|condition| condition.reason.as_deref() == Some("NewReplicaSetAvailable"))
+    });
+    if was_complete {
+        let message = format!(
+            "not all of {wanted} {} are ready, though they have been; see why with: kubectl describe pods -l app={name}",
             pods(wanted)
-        )
-    } else {
-        format!(
-            "the latest version is rolled out to {wanted} {}; see: kubectl rollout status deployment/{name}",
-            pods(wanted)
-        )
-    };
+        );
+        return rollout(false, reason::PODS_NOT_READY, message);
+    }
+    let message = format!(
+        "the latest version is on its way to {wanted} {}; see: kubectl rollout status deployment/{name}",
+        pods(wanted)
+    );
     rollout(false, reason::ROLLING_OUT, message)
 }
 
@@ -153,6 +158,22 @@ mod tests {
         assert_eq!(stuck.reason, reason::ROLLOUT_STUCK);
         assert!(stuck.message.contains("kubectl describe pods -l app=x"));
         assert_eq!(with("Progressing", "True", "").reason, reason::ROLLING_OUT);
+    }
+
+    #[test]
+    fn pods_that_were_ready_and_are_not_are_no_rollout() {
+        let mut deployment = deployment(3, 3, [2, 2, 1]);
+        let condition = DeploymentCondition {
+            type_: Some("Progressing".into()),
+            status: Some("True".into()),
+            reason: Some("NewReplicaSetAvailable".into()),
+            ..DeploymentCondition::default()
+        };
+        deployment.status.as_mut().unwrap().conditions = Some(vec![condition]);
+        assert_eq!(reason(&deployment), reason::PODS_NOT_READY);
+        // An edit came: the Deployment's conditions are about the version before.
+        deployment.status.as_mut().unwrap().updated_replicas = None;
+        assert_eq!(reason(&deployment), reason::ROLLING_OUT);
     }
 
     #[test]

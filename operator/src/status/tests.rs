@@ -15,6 +15,7 @@ fn at(second: i64) -> Time {
 fn running() -> Outcome {
     Outcome::Applied(Rollout {
         available: true,
+        stopped: false,
         reason: reason::RUNNING,
         message: "1 of 1 pod ready".into(),
     })
@@ -23,6 +24,7 @@ fn running() -> Outcome {
 fn rolling() -> Outcome {
     Outcome::Applied(Rollout {
         available: false,
+        stopped: false,
         reason: reason::ROLLING_OUT,
         message: "soon".into(),
     })
@@ -188,6 +190,10 @@ fn events_tell_changes_and_nothing_twice() {
         told(&running, &broken),
         [(EventType::Warning, "UnknownName".into())]
     );
+    // Nor that its old pods are gone.
+    let gone = manifest.replace("left.id == right.id", "left.id == rigth.id");
+    let gone = of(&gone, "join", &Outcome::Kept(None));
+    assert_eq!(told(&broken, &gone), []);
     let other = manifest.replace("left.id == right.id", "left.id == right_.id");
     let other = of(&other, "join", &kept());
     assert_eq!(

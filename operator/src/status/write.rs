@@ -2,17 +2,18 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::runtime::events::{EventType, Recorder, Reporter};
+use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Resource as _};
 use serde_json::json;
 use streaming_api::Status;
 
 use super::event;
-use crate::apply::told;
+use crate::apply::{in_time, told};
 use crate::dereference::Resource;
 use crate::labels::MANAGER;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::reason;
 use crate::watch;
 
 /// A status that could not be written.
@@ -54,7 +55,7 @@ impl Writer<'_> {
             "status": status,
         }));
         let how = PatchParams::apply(MANAGER).force();
-        match api.patch_status(&resource.name, &how, &patch).await {
+        match in_time(api.patch_status(&resource.name, &how, &patch)).await {
             Ok(now) => {
                 self.metrics.written(&kind.kind, "status", true);
                 self.tell(resource, &status).await;
@@ -89,14 +90,13 @@ impl Writer<'_> {
                 "{}",
                 event.note.as_deref().unwrap_or_default()
             );
-            let published = match event.type_ {
-                EventType::Normal => self.recorder.publish(&event, &about).await,
-                // The recorder counts events of one reason as one, with the first one's text. Of what is wrong, the
-                // text matters, so each is an event of its own.
-                EventType::Warning => {
-                    let recorder = Recorder::new(self.client.clone(), reporter());
-                    recorder.publish(&event, &about).await
-                }
+            // The recorder counts events of one reason as one, with the first one's text. Of what is wrong with a
+            // resource, the text matters, so each is an event of its own.
+            let published = if reason::REASONS.contains(&event.reason.as_str()) {
+                in_time(self.recorder.publish(&event, &about)).await
+            } else {
+                let recorder = Recorder::new(self.client.clone(), reporter());
+                in_time(recorder.publish(&event, &about)).await
             };
             if let Err(error) = published {
                 tracing::warn!(

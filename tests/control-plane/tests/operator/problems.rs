@@ -118,6 +118,9 @@ fn a_suspended_component_stands_still_even_if_it_is_broken() {
         condition(object, "Available")["reason"] == "Suspended"
     });
     assert_eq!(condition(&found, "Ready")["reason"], "UnexpectedEnd");
+    // Let go, what ran before it broke runs again.
+    space.patch("joiner/join", &json!({"spec": {"suspend": null}}));
+    replicas(1);
 }
 
 #[test]
