@@ -64,7 +64,7 @@ fn of_two_components_of_one_name_the_younger_is_refused() {
          spec: {replicas: 1, servicePort: 80, publishes: [], container: {name: c, image: i}}}",
     );
     space.ready("processors/same", "NameTaken");
-    space.looked_at("marker");
+    space.looked_at("1");
     let joiner = space.get("joiners/same");
     assert_eq!(condition(&joiner, "Ready")["reason"], "RollingOut");
     let deployment = space.get("deployments/same");

@@ -48,7 +48,7 @@ fn a_shared_stream_rolls_both_that_use_it_and_no_other() {
     space.patch("stream/left", &json!({"spec": {"topic": "left-2"}}));
     space.deployment("one", &before[0]);
     space.deployment("two", &before[1]);
-    space.looked_at("marker");
+    space.looked_at("1");
     assert_eq!(plan_of(&space.get("deployments/other")), before[2]);
     // And what it is on reaches all three.
     space.patch(

@@ -80,7 +80,7 @@ fn a_bad_expression_is_shown_with_its_place_and_what_ran_goes_on() {
     assert_eq!(events[0]["reportingController"], "streaming-operator");
     assert!(events[0]["note"].as_str().unwrap().contains("line 1, column 12"));
     // However often the namespace is looked at, it is told once.
-    space.looked_at("marker");
+    space.looked_at("1");
     let events = about(space.list("events"));
     assert!(events.len() == 1 && events[0]["series"].is_null(), "{events:#?}");
 

@@ -46,11 +46,10 @@ impl Operator {
         answer.body_mut().read_to_string().ok()
     }
 
-    fn has_counted(&self, line: &str) -> Option<()> {
-        self.get("/metrics")?
-            .lines()
-            .any(|found| found == line)
-            .then_some(())
+    /// Whether it has counted any of this metric.
+    fn has_counted(&self, metric: &str) -> Option<()> {
+        let text = self.get("/metrics")?;
+        text.lines().any(|line| line.starts_with(metric)).then_some(())
     }
 
     fn stop(self) {
@@ -71,24 +70,21 @@ fn another_operator_takes_over_and_changes_nothing() {
     space.apply(&joiner("join", "20s", "left.id == right.id"));
     space.roll_out("joiners", "join");
     wait(|| {
-        first.has_counted(
-            r#"streaming_operator_writes_total{kind="Deployment",verb="apply",changed="true"} 1"#,
-        )
+        first.has_counted(r#"streaming_operator_writes_total{kind="Deployment",verb="apply",changed="true"}"#)
     })
-    .expect("one Deployment was applied");
+    .expect("a Deployment was applied");
     first.stop();
 
-    let before = versions(&space, "nothing");
+    let before = versions(&space);
     assert!(before.len() > 8, "{before:#?}");
     let second = Operator::start(control_plane);
     // It knows nothing of what the first has written, so it applies it once more.
     wait(|| {
-        second.has_counted(
-            r#"streaming_operator_writes_total{kind="Deployment",verb="apply",changed="false"} 1"#,
-        )
+        second
+            .has_counted(r#"streaming_operator_writes_total{kind="Deployment",verb="apply",changed="false"}"#)
     })
     .expect("the Deployment was looked at");
-    space.looked_at("marker");
-    assert_eq!(versions(&space, "marker"), before);
+    space.looked_at("1");
+    assert_eq!(versions(&space), before);
     second.stop();
 }

@@ -157,16 +157,21 @@ impl Space {
         self.ready(&format!("{kind}/{name}"), "Running");
     }
 
-    /// Waits until the operator has looked at all of the namespace after now: at least once after it has seen
-    /// everything that was there, because it has told the state of something that was not.
+    /// Waits until the operator has looked at all of the namespace after now: the last thing that it does in a look is to
+    /// tell the state of what was not there before.
     pub(crate) fn looked_at(&self, marker: &str) {
+        // The youngest of the last kind, of a name behind all others, and without pods.
+        let name = format!("{MARKER}-{marker}");
         self.apply(&format!(
-            "{{apiVersion: streaming.vivien.io/v1alpha1, kind: ClusterStream, metadata: {{name: {marker}}}, \
-             spec: {{protocol: redis, properties: {{redisHost: 'nowhere:6379'}}}}}}"
+            "{{apiVersion: streaming.vivien.io/v1alpha1, kind: Processor, metadata: {{name: {name}}}, \
+             spec: {{replicas: 1, servicePort: 80, publishes: [], suspend: true, container: {{name: c, image: i}}}}}}"
         ));
-        self.ready(&format!("clusterstreams/{marker}"), "Usable");
+        self.ready(&format!("processors/{name}"), "Suspended");
     }
 }
+
+/// What the names of all that [`Space::looked_at`] makes begin with.
+pub(crate) const MARKER: &str = "zz-marker";
 
 /// What there is, once there is something.
 pub(crate) fn wait<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {

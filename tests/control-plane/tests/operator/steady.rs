@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::Space;
-use crate::space::{STREAMS, joiner};
+use crate::space::{MARKER, STREAMS, joiner};
 
 const WRITTEN: [&str; 9] = [
     "clusterstreams",
@@ -19,14 +19,14 @@ const WRITTEN: [&str; 9] = [
     "events",
 ];
 
-/// The resource version of everything that an operator may write, except what has this name.
-pub(crate) fn versions(space: &Space, except: &str) -> BTreeMap<String, String> {
+/// The resource version of everything that an operator may write, except for markers.
+pub(crate) fn versions(space: &Space) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut versions = BTreeMap::new();
     for plural in WRITTEN {
         for object in space.list(plural) {
             let name = text(&object["metadata"]["name"]);
-            if !name.starts_with(except) {
+            if !name.starts_with(MARKER) {
                 versions.insert(
                     format!("{plural}/{name}"),
                     text(&object["metadata"]["resourceVersion"]),
@@ -52,12 +52,12 @@ fn looked_at_again_and_again_nothing_is_written() {
     space.roll_out("processors", "proc");
     space.ready("joiners/bad", "UnknownName");
     assert_eq!(space.get("deployments/proc")["spec"]["replicas"], 1);
-    space.looked_at("marker-0");
-    let before = versions(&space, "marker");
+    space.looked_at("0");
+    let before = versions(&space);
     assert!(before.len() > 10, "{before:#?}");
     // Each makes the operator look at all of the namespace anew.
-    for marker in ["marker-1", "marker-2", "marker-3"] {
+    for marker in ["1", "2", "3"] {
         space.looked_at(marker);
     }
-    assert_eq!(versions(&space, "marker"), before);
+    assert_eq!(versions(&space), before);
 }
