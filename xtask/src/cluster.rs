@@ -77,6 +77,8 @@ fn up() -> Result<()> {
     }
     let control_plane = ControlPlane::start(&Assets::find()?)?;
     fs::create_dir_all(note().parent().context("the note has no folder")?)?;
+    // Whoever can't note it must not keep it.
+    fs::write(note(), "")?;
     let Kept { folder, processes } = control_plane.keep();
     let mut lines = vec![folder.display().to_string()];
     lines.extend(processes.iter().map(ToString::to_string));
@@ -131,6 +133,9 @@ fn noted() -> Result<Option<(PathBuf, Vec<u32>)>> {
         return Ok(None);
     }
     let text = fs::read_to_string(note())?;
+    if text.is_empty() {
+        return Ok(None);
+    }
     let mut lines = text.lines();
     let folder = PathBuf::from(lines.next().context("an empty note")?);
     let processes = lines.map(str::parse).collect::<Result<_, _>>()?;

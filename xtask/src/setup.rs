@@ -1,8 +1,6 @@
 //! What the tests need beyond Rust, installed where that is allowed and named where it is not.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
@@ -111,23 +109,23 @@ fn apt(packages: &[&str]) -> Result<()> {
     }
     println!("installing {}", packages.join(" "));
     shell::sh("apt-get update -qq")?;
-    let mut install = shell::command("apt-get install -y -qq --no-install-recommends");
-    install.args(packages).env("DEBIAN_FRONTEND", "noninteractive");
-    without_services(|| shell::run(&mut install))
+    let mut install = Command::new("sh");
+    install.args(["-c", INSTALL, "install"]).args(packages);
+    shell::run(install.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
-/// Debian starts the broker that a package has, and at every boot; the tests want programs, and start their own.
-fn without_services(install: impl FnOnce() -> Result<()>) -> Result<()> {
-    let policy = Path::new("/usr/sbin/policy-rc.d");
-    if policy.exists() {
-        return install();
-    }
-    fs::write(policy, "#!/bin/sh\nexit 101\n")?;
-    fs::set_permissions(policy, fs::Permissions::from_mode(0o755))?;
-    let result = install();
-    fs::remove_file(policy)?;
-    result
-}
+/// Debian starts the broker that a package has; the tests want programs, and start their own. Whatever becomes of the
+/// installation, services are allowed to start after it.
+const INSTALL: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+fi
+apt-get install -y -qq --no-install-recommends "$@"
+"#;
 
 /// Where cargo-deny is, once built.
 pub(crate) fn deny() -> PathBuf {

@@ -1,6 +1,7 @@
 //! Building the programs of a cluster: minutes the first time, then nothing until what is pinned changes.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -35,7 +36,11 @@ pub(crate) struct Build(Child);
 
 impl Drop for Build {
     fn drop(&mut self) {
-        self.0.kill().ok();
+        if matches!(self.0.try_wait(), Ok(None)) {
+            // All of its group: Go's compilers are not to go on beside the next build.
+            let group = format!("-{}", self.0.id());
+            Command::new("kill").args(["-KILL", "--", &group]).status().ok();
+        }
         self.0.wait().ok();
     }
 }
@@ -55,7 +60,7 @@ pub(crate) fn start_build(node: bool) -> Result<Option<Build>> {
     let flags = std::env::var("GOFLAGS").unwrap_or_default();
     build.env("GOFLAGS", format!("{flags} -p=1").trim_start());
     let log = File::create(log())?;
-    build.stdout(log.try_clone()?).stderr(log);
+    build.stdout(log.try_clone()?).stderr(log).process_group(0);
     Ok(Some(Build(build.spawn().context("cannot start nice")?)))
 }
 

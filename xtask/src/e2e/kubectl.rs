@@ -122,9 +122,14 @@ impl Kubectl {
                 name,
                 "--all-containers",
                 "--prefix",
-                "--tail=40",
+                "--tail=100",
             ];
             self.command(&arguments).status().ok();
+            // Of those that crashed, what they said before they did.
+            self.command(&[&arguments[..], &["--previous"]].concat())
+                .stderr(Stdio::null())
+                .status()
+                .ok();
         }
     }
 }

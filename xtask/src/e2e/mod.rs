@@ -22,7 +22,7 @@ pub(crate) struct Run {
     /// Run on the cluster that this file's current context names, instead of one that is started and ended here. It must
     /// be a cluster for tests: the definitions and the operator are installed and removed again. Its nodes must have the
     /// images (`cargo xtask images --brokers`; then, for instance, `kind load image-archive`). The environment's
-    /// KUBECONFIG is never used.
+    /// KUBECONFIG is never used. After a failure everything is left as it is, to be looked at.
     #[arg(long, value_name = "FILE", env = "STREAMING_E2E_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// Fewer repetitions, as in CI.
@@ -107,18 +107,25 @@ impl Cluster {
         println!("{:6.1} s  {what}", self.started.elapsed().as_secs_f64());
     }
 
-    /// Kills the process of a pod's container, as a crash would.
-    fn kill(&self, pod: &str) -> Result<()> {
+    /// Kills the process of a pod's container, as a crash would. Gives the container, which is not to be killed twice:
+    /// after a restart the old one is still told of for a while.
+    fn kill(&self, pod: &str, last: &str) -> Result<String> {
         let Some(node) = &self.node else {
             // Somebody else's node: the nearest that the API offers.
-            return self
-                .kubectl
-                .run(&["delete", "pod", pod, "--grace-period=0", "--force"])
-                .map(drop);
+            self.kubectl
+                .run(&["delete", "pod", pod, "--grace-period=0", "--force"])?;
+            return Ok(String::new());
         };
-        let path = "jsonpath={.status.containerStatuses[0].containerID}";
-        let id = self.kubectl.run(&["get", "pod", pod, "--output", path])?;
-        node.kill(id.trim_start_matches("containerd://"))
+        let path = "jsonpath={.status.containerStatuses[?(@.state.running)].containerID}";
+        until("the container is told of", Duration::from_mins(1), || {
+            let told = self.kubectl.run(&["get", "pod", pod, "--output", path])?;
+            let id = told.trim_start_matches("containerd://");
+            if id.is_empty() || id == last {
+                return Ok(Err(format!("the API server tells of {told:?}")));
+            }
+            let killed = node.kill(id).map(|()| id.to_owned());
+            Ok(killed.map_err(|why| format!("{why:#}")))
+        })
     }
 }
 
