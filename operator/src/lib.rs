@@ -20,6 +20,8 @@ mod reconcile;
 mod run;
 mod serve;
 mod status;
+#[cfg(test)]
+mod tests;
 mod unsupported;
 mod validate;
 mod watch;

@@ -83,7 +83,7 @@ const TIERS: &[Tier] = &[
     },
     Tier {
         name: "control-plane",
-        about: "definitions and manifests on a real kube-apiserver",
+        about: "definitions, manifests and the operator on a real kube-apiserver",
         budget: 5,
         needs: &[],
         run: || shell::sh("cargo test --package control-plane --locked -- --nocapture"),
