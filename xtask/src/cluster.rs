@@ -32,6 +32,8 @@ pub(crate) enum Action {
         #[arg(long)]
         node: bool,
     },
+    /// Build the project's images and those of the brokers, and give them to the node.
+    Load,
     /// End it and remove everything that it wrote.
     Down,
     /// Print the shell's variables for it: eval "$(cargo xtask cluster env)".
@@ -47,6 +49,10 @@ pub(crate) fn run(action: &Action) -> Result<()> {
         }
         Action::Up { node: true } => up_with_node(),
         Action::Up { node: false } => up(),
+        Action::Load => match node()? {
+            Some(node) => load(&node),
+            None => bail!("no node is up; cargo xtask cluster up --node starts one"),
+        },
         Action::Down => down(),
         Action::Env => env(),
     }
@@ -61,6 +67,14 @@ pub(crate) fn node() -> Result<Option<Node>> {
 pub(crate) fn start_node(folder: &str) -> Result<Node> {
     build::run(true)?;
     Node::start(&assets::target().join(folder), &images::pause()?)
+}
+
+/// Builds all images and gives them to a node.
+pub(crate) fn load(node: &Node) -> Result<()> {
+    for archive in images::ours("latest")?.iter().chain(&images::brokers()?) {
+        node.import(archive)?;
+    }
+    Ok(())
 }
 
 fn up_with_node() -> Result<()> {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use cluster::Node;
 
-use crate::{cluster as programs, images, shell};
+use crate::{cluster as programs, shell};
 use kubectl::Kubectl;
 
 /// A test, and where it runs.
@@ -60,11 +60,7 @@ pub(crate) fn run(run: &Run) -> Result<()> {
     let cluster = Cluster::find(run)?;
     if let Some(node) = &cluster.node {
         cluster.say("a node is ready; building and importing images");
-        let mut archives = images::ours("latest")?;
-        archives.extend(images::brokers()?);
-        for archive in &archives {
-            node.import(archive)?;
-        }
+        programs::load(node)?;
     }
     let result = match run.test {
         Test::Datacenter => datacenter::run(&cluster),
