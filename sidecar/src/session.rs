@@ -81,7 +81,8 @@ impl<'r> Session<'r> {
             let alarm = due.map(|due| self.clock.instant(due));
             tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|shutdown| *shutdown), if !self.draining => {
+                // Not the flag itself: who holds that can't be on another thread after a wait.
+                _ = async { shutdown.wait_for(|shutdown| *shutdown).await.is_ok() }, if !self.draining => {
                     self.draining = true;
                     self.intake.stop();
                     deadline = Instant::now().checked_add(drain);
