@@ -11,6 +11,7 @@ mod pace;
 mod properties;
 mod rabbitmq;
 mod redis;
+mod url;
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use streaming_engine::time::Time;
 use streaming_plan::{ClusterStream, Protocol};
+
+pub use url::{UrlError, reached_at};
 
 /// A message as a source got it.
 #[derive(Clone, Debug)]

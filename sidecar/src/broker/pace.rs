@@ -1,16 +1,18 @@
 //! How many messages to ask a broker for at once: by the sizes of those before, so that small messages come by the
-//! hundreds and a few large ones don't fill the memory.
+//! hundreds and large ones don't fill the memory.
 
 /// What one request should bring, in bytes.
 const TARGET: usize = 4 << 20;
 /// What is asked for before anything is known of the sizes.
-const FIRST: usize = 16;
+const FIRST: usize = 4;
 
 /// The pace of one reader.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     most: usize,
     next: usize,
+    /// The largest message of late: remembered over many batches, because a large one seldom comes alone.
+    largest: usize,
 }
 
 impl Pace {
@@ -19,6 +21,7 @@ impl Pace {
         Pace {
             most,
             next: FIRST.min(most),
+            largest: 0,
         }
     }
 
@@ -27,13 +30,16 @@ impl Pace {
         self.next
     }
 
-    /// Learns from an answer. Grows in steps, shrinks at once.
-    pub(super) fn got(&mut self, messages: usize, bytes: usize) {
-        if messages == 0 {
-            return;
-        }
-        let fits = TARGET / (bytes / messages).max(1);
-        self.next = fits.min(self.next.saturating_mul(4)).clamp(1, self.most);
+    /// A message of so many bytes came.
+    pub(super) fn saw(&mut self, bytes: usize) {
+        self.largest = self.largest.max(bytes);
+    }
+
+    /// A batch is complete: it doubles while messages are small, and shrinks at once.
+    pub(super) fn step(&mut self) {
+        let fits = TARGET / self.largest.max(1);
+        self.next = fits.min(self.next.saturating_mul(2)).clamp(1, self.most);
+        self.largest -= self.largest / 16;
     }
 }
 
@@ -41,19 +47,31 @@ impl Pace {
 mod tests {
     use super::*;
 
+    fn batch(pace: &mut Pace, messages: usize, bytes: usize) {
+        for _ in 0..messages {
+            pace.saw(bytes);
+        }
+        pace.step();
+    }
+
     #[test]
     fn large_messages_are_asked_for_one_by_one_and_small_ones_by_the_hundreds() {
         let mut pace = Pace::new(1000);
-        assert_eq!(pace.count(), 16);
-        pace.got(16, 16 * 100);
-        pace.got(64, 64 * 100);
-        assert_eq!(pace.count(), 256);
-        pace.got(256, 256 * 100);
+        assert_eq!(pace.count(), 4);
+        for _ in 0..8 {
+            batch(&mut pace, 4, 100);
+        }
         assert_eq!(pace.count(), 1000);
-        pace.got(1, 10 << 20);
+        // One large message is enough, and is not soon forgotten.
+        pace.saw(10 << 20);
+        batch(&mut pace, 500, 100);
         assert_eq!(pace.count(), 1);
-        pace.got(0, 0);
+        batch(&mut pace, 1, 100);
         assert_eq!(pace.count(), 1);
-        assert_eq!(Pace::new(4).count(), 4);
+        for _ in 0..200 {
+            batch(&mut pace, 4, 100);
+        }
+        assert_eq!(pace.count(), 1000);
+        assert_eq!(Pace::new(2).count(), 2);
     }
 }

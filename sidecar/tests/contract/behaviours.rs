@@ -132,6 +132,29 @@ pub(crate) async fn consumers_of_a_group_share(bed: &Bed) {
     assert!(of_two > 0 && of_two < sent.len(), "one of them got all");
 }
 
+pub(crate) async fn a_stalled_consumer_holds_no_more_than_it_may(bed: &Bed) {
+    let topic = new_topic();
+    let sink = bed.sink(&topic, &["g"]).await;
+    publish(&sink, &topic, numbers(0..1000)).await;
+    let mut stalled = bed.member(&topic, "g", "g-0", Some(10)).await.unwrap();
+    let mut held = 0;
+    // All that it is given without acking any.
+    while let Ok(received) = tokio::time::timeout(Duration::from_millis(300), stalled.source.receive()).await
+    {
+        if let Received::Messages(messages) = received.unwrap() {
+            held += messages.len();
+        }
+    }
+    assert!((1..=30).contains(&held), "{held}");
+    let mut other = bed.member(&topic, "g", "g-1", Some(10)).await.unwrap();
+    let mut got = 0;
+    while got < 950 {
+        let messages = other.take_some().await;
+        other.ack(&messages).await;
+        got += messages.len();
+    }
+}
+
 pub(crate) async fn payloads_arrive_as_they_were(bed: &Bed) {
     let topic = new_topic();
     let sink = bed.sink(&topic, &["g"]).await;
@@ -182,7 +205,8 @@ pub(crate) async fn a_window_of_many_messages_can_be_held_unacked(bed: &Bed) {
     let topic = new_topic();
     let sink = bed.sink(&topic, &["g"]).await;
     let mut reading = bed.subscribe(&topic, "g").await;
-    let sent = numbers(0..30_000);
+    // More than AMQP's prefetch can count.
+    let sent = numbers(0..70_000);
     for part in sent.chunks(10_000) {
         publish(&sink, &topic, part.to_vec()).await;
     }
@@ -203,7 +227,7 @@ pub(crate) async fn a_cancelled_receive_loses_nothing(bed: &Bed) {
         publish(&sink, &topic, part.to_vec()).await;
         for _ in 0..20 {
             let received = tokio::time::timeout(Duration::from_micros(50), reading.source.receive()).await;
-            if let Ok(Received::Messages(messages)) = received.unwrap_or(Ok(Received::Recovered)) {
+            if let Received::Messages(messages) = received.unwrap_or(Ok(Received::Recovered)).unwrap() {
                 got.extend(messages);
             }
         }

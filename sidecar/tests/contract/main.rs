@@ -37,6 +37,7 @@ mod contract {
         an_empty_topic_is_recovered_at_once
         every_group_gets_everything
         consumers_of_a_group_share
+        a_stalled_consumer_holds_no_more_than_it_may
         payloads_arrive_as_they_were
         large_payloads_arrive_as_they_were
         a_backlog_is_not_read_ahead_without_bound

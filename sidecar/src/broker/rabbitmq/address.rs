@@ -1,6 +1,8 @@
-//! Where a broker is and how to log in. An `@` in a password need not be escaped: the last one before the path counts.
+//! Where a broker is and how to log in.
 
 use std::fmt;
+
+use super::super::url::{Url, unescape};
 
 /// An AMQP URL (<https://www.rabbitmq.com/docs/uri-spec>), taken apart.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,16 +15,11 @@ pub(super) struct Address {
     pub(super) vhost: String,
 }
 
-/// Without the password.
+/// Without the login, and without the virtual host.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "amqps" } else { "amqp" };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)?;
-        if self.vhost == "/" {
-            Ok(())
-        } else {
-            write!(f, "/{}", self.vhost)
-        }
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
 }
 
@@ -36,28 +33,25 @@ impl Address {
     /// Parses `amqp[s]://[user[:password]@]host[:port][/vhost]`; `None` if it isn't that. Missing parts are what
     /// `RabbitMQ` takes for granted.
     pub(super) fn parse(url: &str) -> Option<Address> {
-        let (scheme, rest) = url.trim().split_once("://")?;
-        let tls = match scheme.to_ascii_lowercase().as_str() {
+        let url = Url::parse(url)?;
+        let tls = match url.scheme.as_str() {
             "amqp" => false,
             "amqps" => true,
             _ => return None,
         };
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, password) = match login {
-            "" => ("guest", "guest"),
-            login => login.split_once(':').unwrap_or((login, "")),
-        };
-        let (host, port) = host_and_port(host, tls)?;
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let vhost = match path.strip_prefix('/') {
-            None | Some("") => "/".to_owned(),
-            Some(vhost) => unescape(vhost),
+        let login = url
+            .user
+            .zip(url.password)
+            .unwrap_or(("guest".into(), "guest".into()));
+        let (host, port) = host_and_port(url.host, tls)?;
+        let vhost = match url.path {
+            "" => "/".to_owned(),
+            vhost => unescape(vhost),
         };
         Some(Address {
             tls,
-            user: unescape(user),
-            password: unescape(password),
+            user: login.0,
+            password: login.1,
             host,
             port,
             vhost,
@@ -90,27 +84,6 @@ fn host_and_port(text: &str, tls: bool) -> Option<(String, u16)> {
     (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
-/// Resolves `%41`; a `%` that begins no escape stands for itself.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +107,13 @@ mod tests {
         assert_eq!(login("amqp://u:p@ss:w0rd@rabbit"), expected);
         assert_eq!(login("amqp://u:p%40ss%3Aw0rd@rabbit:5672/"), expected);
         assert_eq!(login("amqp://u:50%@rabbit").1, "50%");
+        let slash = (
+            "u".to_owned(),
+            "pa@ss/w0rd".to_owned(),
+            "amqp://rabbit:5672".to_owned(),
+        );
+        assert_eq!(login("amqp://u:pa@ss/w0rd@rabbit/v"), slash);
+        assert_eq!(login("amqp://u:12/34@h").2, "amqp://h:5672");
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! How a window reads. What may be held unacked is for the window to decide, but AMQP's prefetch counts exactly that, in
+//! How a source reads. What may be held unacked is for the window to decide, but AMQP's prefetch counts exactly that, in
 //! 16 bits, and without a prefetch the broker pushes the whole queue into memory. So a consumer is taken for a credit of
 //! messages: when most of it is used up, and somebody still calls `receive`, it is cancelled and a new one goes on where
 //! it stopped. What it delivered stays unacked on the channel, and the queue's order is kept.
+//!
+//! Where what is unacked is bounded, the prefetch does that, and is less while messages are large: it counts messages,
+//! but the memory that it fills is bytes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,6 +30,8 @@ pub(super) struct Credit {
     /// What the one that is read may still bring, if nothing is acked.
     left: usize,
     replacement: Option<Replacement>,
+    /// Where something bounds what may be unacked, the prefetch does; it then only follows the sizes of messages.
+    bounded: bool,
 }
 
 enum Replacement {
@@ -35,9 +40,11 @@ enum Replacement {
 }
 
 impl Credit {
-    pub(super) fn new() -> Credit {
-        let pace = Pace::new(MOST);
+    /// A credit for a source of which so many messages may be unacked; `None` for a window.
+    pub(super) fn new(prefetch: Option<u16>) -> Credit {
+        let pace = Pace::new(prefetch.map_or(MOST, usize::from));
         Credit {
+            bounded: prefetch.is_some(),
             granted: count(pace),
             left: pace.count(),
             pace,
@@ -49,18 +56,33 @@ impl Credit {
         self.granted
     }
 
-    /// Messages came from the consumer that is read.
-    pub(super) fn used(&mut self, messages: usize, bytes: usize) {
-        self.left = self.left.saturating_sub(messages);
-        self.pace.got(messages, bytes);
+    /// A message came from the consumer that is read.
+    pub(super) fn used(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(1);
+        self.pace.saw(bytes);
     }
 
-    /// Begins to replace the consumer that is read, if its credit is nearly used up.
-    pub(super) fn replace_if_low(&mut self, feed: &Feed, consumer: Option<&Consumer>) {
+    /// A batch is complete.
+    pub(super) fn step(&mut self) {
+        self.pace.step();
+    }
+
+    /// Whether another consumer would do better.
+    fn is_due(&self) -> bool {
+        let wanted = count(self.pace);
+        if self.bounded {
+            wanted / 2 >= self.granted || wanted <= self.granted / 2
+        } else {
+            self.left <= usize::from(self.granted) / 4
+        }
+    }
+
+    /// Begins to replace the consumer that is read, if its credit is nearly used up or no longer fits the messages.
+    pub(super) fn replace_if_due(&mut self, feed: &Feed, consumer: Option<&Consumer>) {
         let Some(old) = consumer else {
             return;
         };
-        if self.replacement.is_some() || self.left > usize::from(self.granted) / 4 {
+        if self.replacement.is_some() || !self.is_due() {
             return;
         }
         self.granted = count(self.pace);
@@ -104,8 +126,7 @@ impl Credit {
 }
 
 fn count(pace: Pace) -> u16 {
-    // Of less than four, a quarter would be none.
-    u16::try_from(pace.count().max(4)).unwrap_or(u16::MAX)
+    u16::try_from(pace.count().max(1)).unwrap_or(u16::MAX)
 }
 
 /// Begins to consume, in place of an older consumer of the channel if there is one.

@@ -31,8 +31,8 @@ pub(super) fn explain(settings: &Settings, error: &Error) -> BrokerError {
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
             settings.fault("NotPermitted", false, format!("RabbitMQ forbids it: {said}"))
         }
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
-            let help = "declare it as it is there (durable, deletedWhenUnused, exchangeKind, queueType), or delete it";
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) if said.as_str().contains("inequivalent") => {
+            let help = "declare it as it is there (durable, deletedWhenUnused, exchangeKind, queueType)";
             settings.fault("DeclarationMismatch", false, format!("{said}: {help}"))
         }
         // An exchange or a queue was deleted under us: it is declared again by who comes next.

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use self::acker::Acks;
 use self::acks::Ledger;
+use self::address::Address;
 use self::fault::explain;
 use self::settings::Settings;
 use self::sink::Publisher;
@@ -35,8 +36,11 @@ use super::{Acker, Broker, BrokerError, Consumer, Sink, Source, Subscription};
 
 /// How far into a window single acks are sent.
 const REACH: u64 = 4000;
-/// How long a dead consumer may take to be noticed: longer than two heartbeats.
-const DEAD: Duration = Duration::from_secs(25);
+
+/// Whether a text is a URL that a broker can be reached at.
+pub(super) fn is_address(url: &str) -> bool {
+    Address::parse(url).is_some()
+}
 
 /// A `RabbitMQ` broker.
 pub(super) struct RabbitMq {
@@ -80,8 +84,14 @@ impl RabbitMq {
         loop {
             let found = session::inspect(channel, queue.clone()).await;
             let found = found.map_err(|error| explain(&self.settings, &error))?;
-            if !window || found.consumer_count() == 0 || start.elapsed() > DEAD {
+            if !window || found.consumer_count() == 0 {
                 return Ok(found);
+            }
+            if start.elapsed() > self.settings.dead() {
+                let what = format!(
+                    "another consumer reads the queue `{queue}`, but a window needs all of it: end that one"
+                );
+                return Err(self.settings.fault("QueueInUse", true, what));
             }
             if !told {
                 tracing::info!(%queue, "waiting for the end of another consumer");

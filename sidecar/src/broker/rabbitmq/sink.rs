@@ -132,6 +132,13 @@ impl Sink for Publisher {
             Ok(session) => session,
             Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
         };
+        if session.connection.status().blocked() {
+            // The client would keep frames in memory until it is over.
+            let what = "RabbitMQ takes no messages: it is short of memory or disk space";
+            let error = self.settings.fault("BrokerBlocked", true, what);
+            *slot = Some(session);
+            return batch.iter().map(|_| Err(error.clone())).collect();
+        }
         let mut refused: HashMap<Arc<str>, BrokerError> = HashMap::new();
         for message in &batch {
             if !refused.contains_key(&message.topic)

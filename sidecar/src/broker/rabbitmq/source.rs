@@ -46,8 +46,7 @@ pub(super) struct Reader {
     feed: Feed,
     /// `None` between two consumers of one credit.
     consumer: Option<Consumer>,
-    /// Where nothing else bounds what may be unacked.
-    credit: Option<Credit>,
+    credit: Credit,
     /// Messages that were waiting when the subscription began and haven't come yet; `None` when recovery is over.
     recovering: Option<u32>,
     /// Taken from the consumer and not given yet.
@@ -61,9 +60,8 @@ impl Reader {
         prefetch: Option<u16>,
         waiting: u32,
     ) -> Result<Reader, BrokerError> {
-        let credit = prefetch.is_none().then(Credit::new);
-        let count = credit.as_ref().map_or(prefetch.unwrap_or(1), Credit::granted);
-        let consuming = consume(feed.channel.clone(), feed.queue.clone(), count, None).await;
+        let credit = Credit::new(prefetch);
+        let consuming = consume(feed.channel.clone(), feed.queue.clone(), credit.granted(), None).await;
         Ok(Reader {
             consumer: Some(consuming.map_err(|error| explain(&feed.settings, &error))?),
             feed,
@@ -77,10 +75,8 @@ impl Reader {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BrokerError>> {
         let mut deliveries = Vec::new();
         let mut bytes = 0;
-        if let Some(credit) = &mut self.credit {
-            credit.replace_if_low(&self.feed, self.consumer.as_ref());
-            self.poll_credit(context)?;
-        }
+        self.credit.replace_if_due(&self.feed, self.consumer.as_ref());
+        self.poll_credit(context)?;
         while deliveries.len() < BATCH && bytes < BATCH_BYTES {
             let Some(consumer) = &mut self.consumer else {
                 // The old consumer is at its end, and the new one isn't there yet.
@@ -93,12 +89,13 @@ impl Reader {
             match Pin::new(consumer).poll_next(context) {
                 Poll::Ready(Some(Ok(delivery))) => {
                     bytes += delivery.data.len();
+                    self.credit.used(delivery.data.len());
                     deliveries.push(delivery);
                 }
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Err(explain(&self.feed.settings, &error)));
                 }
-                Poll::Ready(None) if self.credit.as_ref().is_some_and(Credit::is_replacing) => {
+                Poll::Ready(None) if self.credit.is_replacing() => {
                     self.consumer = None;
                 }
                 Poll::Ready(None) => {
@@ -111,23 +108,18 @@ impl Reader {
         if deliveries.is_empty() {
             return Poll::Pending;
         }
-        if let Some(credit) = &mut self.credit {
-            credit.used(deliveries.len(), bytes);
-        }
+        self.credit.step();
         self.sort(deliveries);
         Poll::Ready(Ok(()))
     }
 
     /// Goes on with the replacement of the consumer, if there is one.
     fn poll_credit(&mut self, context: &mut Context<'_>) -> Result<(), BrokerError> {
-        let Some(credit) = &mut self.credit else {
-            return Ok(());
-        };
-        credit
+        self.credit
             .poll(context)
             .map_err(|error| explain(&self.feed.settings, &error))?;
         if self.consumer.is_none() {
-            self.consumer = credit.take_new();
+            self.consumer = self.credit.take_new();
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Acking: many entries in one XACK. It waits a broken connection out, because the entries stay pending meanwhile.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -9,14 +9,14 @@ use super::super::{Acker, BrokerError};
 use super::Member;
 use super::fault::explain;
 use super::link::Lazy;
-use super::tokens::{Id, Tokens};
+use super::tokens::{Held, Id};
 
 /// Entries in one command.
 const CHUNK: usize = 1000;
 
 pub(super) struct Acks {
     pub(super) member: Member,
-    pub(super) tokens: Arc<Mutex<Tokens>>,
+    pub(super) held: Arc<Held>,
     pub(super) commands: Arc<Lazy>,
 }
 
@@ -25,14 +25,11 @@ impl Acker for Acks {
     async fn ack(&mut self, tokens: &[u64]) -> Result<(), BrokerError> {
         for tokens in tokens.chunks(CHUNK) {
             let ids: Vec<Id> = {
-                let held = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                let held = self.held.lock();
                 tokens.iter().filter_map(|token| held.entry(*token)).collect()
             };
             self.confirm(&ids).await?;
-            let mut held = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            for token in tokens {
-                held.forget(*token);
-            }
+            self.held.forget(tokens);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! one window belong together, and come back when their consumer does.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::RedisResult;
@@ -15,7 +15,7 @@ use super::super::properties::Properties;
 use super::Member;
 use super::entries::{self, Entry};
 use super::link::Lazy;
-use super::tokens::{Id, Tokens};
+use super::tokens::{Held, Id};
 
 /// Claimed at once.
 const CHUNK: usize = 100;
@@ -69,7 +69,7 @@ impl Claims {
         &mut self,
         connection: &mut MultiplexedConnection,
         member: &Member,
-        tokens: &Mutex<Tokens>,
+        held: &Held,
     ) -> RedisResult<Vec<(Entry, u32)>> {
         if Instant::now() < self.due {
             return Ok(Vec::new());
@@ -86,11 +86,7 @@ impl Claims {
             .arg(CHUNK);
         let rows = entries::pending(pending.query_async(connection).await?);
         let full = rows.len() == CHUNK;
-        let held: HashSet<Id> = tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .held()
-            .collect();
+        let held: HashSet<Id> = held.lock().held().collect();
         let dead = rows.into_iter().filter(|(id, ..)| !held.contains(id));
         let dead: HashMap<Id, u32> = dead.map(|(id, _, deliveries)| (id, deliveries)).collect();
         // A full answer that was all ours would come again at once.
@@ -121,14 +117,10 @@ impl Claims {
 }
 
 /// Touches what is held, so that no other consumer takes it for abandoned. Runs until it is dropped.
-pub(super) async fn keep(times: Times, member: Member, tokens: Arc<Mutex<Tokens>>, commands: Arc<Lazy>) {
+pub(super) async fn keep(times: Times, member: Member, held: Arc<Held>, commands: Arc<Lazy>) {
     loop {
         tokio::time::sleep(times.idle / 3).await;
-        let held: Vec<Id> = tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .held()
-            .collect();
+        let held: Vec<Id> = held.lock().held().collect();
         for ids in held.chunks(CHUNK) {
             // Who can't reach Redis finds out when it reads; this only tries again later.
             let Ok(mut connection) = commands.get().await else {

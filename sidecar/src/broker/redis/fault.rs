@@ -5,9 +5,10 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use super::super::BrokerError;
 use super::link::Link;
 
-/// The group, or its stream, is gone: somebody flushed or deleted it.
-pub(super) fn is_group_gone(error: &RedisError) -> bool {
-    matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"))
+/// Another connection may fare better: it is not about the message or its topic.
+pub(super) fn is_about_the_server(error: &RedisError) -> bool {
+    let topic = matches!(error.code(), Some("WRONGTYPE" | "OOM"));
+    !topic && error.kind() != ErrorKind::Server(ServerErrorKind::NoPerm)
 }
 
 /// The group is there already.

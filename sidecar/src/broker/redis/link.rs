@@ -31,7 +31,9 @@ impl Link {
     /// From the properties of a `ClusterStream`.
     pub(super) fn new(cluster_stream: &str, properties: &Properties<'_>) -> Result<Link, BrokerError> {
         let host = properties.text("redisHost").unwrap_or("localhost:6379").trim();
-        let name: Arc<str> = format!("{cluster_stream} ({host})").into();
+        // Whoever wrote a URL by mistake may have put a password into it.
+        let shown = host.rsplit('@').next().unwrap_or_default();
+        let name: Arc<str> = format!("{cluster_stream} ({shown})").into();
         let properties = Properties {
             broker: &name,
             ..*properties

@@ -15,7 +15,7 @@ mod sink;
 mod tokens;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use redis::RedisResult;
@@ -25,7 +25,7 @@ use self::acker::Acks;
 use self::link::{Lazy, Link};
 use self::reader::Reader;
 use self::sink::Publisher;
-use self::tokens::Tokens;
+use self::tokens::Held;
 use super::properties::Properties;
 use super::{Acker, Broker, BrokerError, Consumer, Sink, Source, Subscription};
 
@@ -62,8 +62,8 @@ struct Member {
 }
 
 impl Member {
-    /// Makes sure that the group exists. A new one starts at the stream's beginning.
-    async fn join(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    /// Makes sure that the group exists. A new one starts at the stream's beginning; says whether it is new.
+    async fn join(&self, connection: &mut MultiplexedConnection) -> RedisResult<bool> {
         let mut create = redis::cmd("XGROUP");
         create
             .arg("CREATE")
@@ -72,8 +72,8 @@ impl Member {
             .arg("0")
             .arg("MKSTREAM");
         match create.exec_async(connection).await {
-            Err(error) if fault::is_group_there(&error) => Ok(()),
-            other => other,
+            Err(error) if fault::is_group_there(&error) => Ok(false),
+            other => other.map(|()| true),
         }
     }
 }
@@ -99,12 +99,12 @@ impl Broker for Redis {
             Some(_) => claim::Times::new(&properties)?,
             None => None,
         };
-        let tokens = Arc::new(Mutex::new(Tokens::default()));
+        let held = Arc::new(Held::default());
         let commands = Arc::new(Lazy::new(Arc::clone(&self.link)));
         let reader = Reader::start(
             &self.link,
             &member,
-            &tokens,
+            &held,
             &commands,
             subscription.in_flight,
             claims,
@@ -112,7 +112,7 @@ impl Broker for Redis {
         let source = reader.await?;
         let acks = Acks {
             member,
-            tokens,
+            held,
             commands,
         };
         Ok((Box::new(source), Box::new(acks)))

@@ -2,7 +2,7 @@
 //! and no further. First come the consumer's own pending entries, then new ones.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,9 +17,9 @@ use super::super::pace::Pace;
 use super::super::{BrokerError, Message, Received, Source};
 use super::claim::{self, Claims, Times};
 use super::entries::{self, Entry};
-use super::fault::{self, explain};
+use super::fault::explain;
 use super::link::{Lazy, Link};
-use super::tokens::{Id, Tokens};
+use super::tokens::{Held, Id};
 use super::{Member, fence};
 
 /// Entries in one answer, at most.
@@ -38,7 +38,7 @@ impl Reader {
     pub(super) async fn start(
         link: &Arc<Link>,
         member: &Member,
-        tokens: &Arc<Mutex<Tokens>>,
+        held: &Arc<Held>,
         commands: &Arc<Lazy>,
         in_flight: Option<u32>,
         times: Option<Times>,
@@ -48,7 +48,8 @@ impl Reader {
         let mut reading = Reading {
             link: Arc::clone(link),
             member: member.clone(),
-            tokens: Arc::clone(tokens),
+            held: Arc::clone(held),
+            in_flight: in_flight.map(|most| usize::try_from(most.max(1)).unwrap_or(usize::MAX)),
             pace: Pace::new(most.clamp(1, BATCH)),
             again: Some(Id::ZERO),
             last: Id::ZERO,
@@ -59,8 +60,8 @@ impl Reader {
         let connection = reading.connect().await.map_err(|error| explain(link, &error))?;
         let mut tasks = vec![tokio::spawn(reading.run(connection))];
         if let Some(times) = times {
-            let (tokens, commands) = (Arc::clone(tokens), Arc::clone(commands));
-            tasks.push(tokio::spawn(claim::keep(times, member.clone(), tokens, commands)));
+            let (held, commands) = (Arc::clone(held), Arc::clone(commands));
+            tasks.push(tokio::spawn(claim::keep(times, member.clone(), held, commands)));
         }
         Ok(Reader { batches, tasks })
     }
@@ -88,7 +89,9 @@ impl Drop for Reader {
 struct Reading {
     link: Arc<Link>,
     member: Member,
-    tokens: Arc<Mutex<Tokens>>,
+    held: Arc<Held>,
+    /// How many may be held.
+    in_flight: Option<usize>,
     pace: Pace,
     /// Own pending entries after this one have yet to be looked at.
     again: Option<Id>,
@@ -116,7 +119,15 @@ impl Reading {
     async fn connect(&mut self) -> RedisResult<MultiplexedConnection> {
         let mut connection = self.link.connect(BLOCK).await?;
         fence::raise(&mut connection, &self.member).await;
-        self.member.join(&mut connection).await?;
+        if self.member.join(&mut connection).await? && self.recovered {
+            tracing::warn!(
+                broker = &*self.link.name,
+                topic = &*self.member.topic,
+                "the group was gone: flushed, or deleted; it is there again, from the stream's beginning"
+            );
+            self.last = Id::ZERO;
+            self.again = Some(Id::ZERO);
+        }
         Ok(connection)
     }
 
@@ -131,14 +142,6 @@ impl Reading {
             let Stop::Failed(error) = stop else {
                 return;
             };
-            if fault::is_group_gone(&error) {
-                tracing::warn!(
-                    broker = &*self.link.name,
-                    topic = &*self.member.topic,
-                    "the group is gone: making it again"
-                );
-                self.last = Id::ZERO;
-            }
             let explained = explain(&self.link, &error);
             if !explained.transient {
                 self.sender.send(Err(explained)).await.ok();
@@ -166,14 +169,18 @@ impl Reading {
             return self.pending(connection, after).await;
         }
         if let Some(claims) = &mut self.claims {
-            let claimed = claims.run(connection, &self.member, &self.tokens).await?;
+            let claimed = claims.run(connection, &self.member, &self.held).await?;
             self.give(connection, claimed).await?;
         }
         let block = self
             .claims
             .as_ref()
             .map_or(BLOCK, |claims| claims.every().min(BLOCK));
-        let mut read = self.group_read();
+        let room = match self.in_flight {
+            Some(most) => self.held.room(most).await,
+            None => usize::MAX,
+        };
+        let mut read = self.group_read(room);
         read.arg("BLOCK")
             .arg(u64::try_from(block.as_millis()).unwrap_or(1).max(1));
         let answer = read
@@ -188,19 +195,19 @@ impl Reading {
             .await
     }
 
-    fn group_read(&self) -> Cmd {
+    fn group_read(&self, most: usize) -> Cmd {
         let mut read = redis::cmd("XREADGROUP");
         read.arg("GROUP")
             .arg(&*self.member.group)
             .arg(&*self.member.consumer)
             .arg("COUNT")
-            .arg(self.pace.count());
+            .arg(self.pace.count().min(most));
         read
     }
 
     /// The next of this consumer's own pending entries.
     async fn pending(&mut self, connection: &mut MultiplexedConnection, after: Id) -> Result<(), Stop> {
-        let mut read = self.group_read();
+        let mut read = self.group_read(usize::MAX);
         read.arg("STREAMS")
             .arg(&*self.member.topic)
             .arg(after.to_string());
@@ -228,10 +235,11 @@ impl Reading {
             .into_iter()
             .map(|(id, _, n)| (id, n))
             .collect();
-        // Claimed ones may be held already.
-        let held: HashSet<Id> = match self.claims {
-            Some(_) => self.lock().held().collect(),
-            None => HashSet::new(),
+        // After a broken connection, and of claimed ones, some may be held already.
+        let held: HashSet<Id> = if self.recovered || self.claims.is_some() {
+            self.held.lock().held().collect()
+        } else {
+            HashSet::new()
         };
         let unseen = entries.into_iter().filter(|entry| !held.contains(&entry.id));
         // This reading counts as a delivery too.
@@ -255,35 +263,37 @@ impl Reading {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut gone = Vec::new();
-        let mut messages = Vec::with_capacity(entries.len());
-        let mut bytes = 0;
-        for (entry, attempts) in entries {
-            let Some(payload) = entry.payload else {
-                gone.push(entry.id);
-                continue;
-            };
-            bytes += payload.len();
-            messages.push(Message {
-                token: 0,
+        let (entries, gone): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|(entry, _)| entry.payload.is_some());
+        let gone: Vec<Id> = gone.into_iter().map(|(entry, _)| entry.id).collect();
+        // First, because it may fail: what is given a token must be sent.
+        self.forget(connection, &gone).await?;
+        let messages = self.messages(entries);
+        self.pace.step();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.send(Received::Messages(messages)).await
+    }
+
+    /// Entries as messages, which are held from now on.
+    fn messages(&mut self, entries: Vec<(Entry, u32)>) -> Vec<Message> {
+        let mut tokens = self.held.lock();
+        let message = |(entry, attempts): (Entry, u32)| {
+            let payload = entry.payload.unwrap_or_default();
+            self.pace.saw(payload.len());
+            Message {
+                token: tokens.give(entry.id),
                 position: entry.id.to_string().into(),
                 received: Time::from_millis(i64::try_from(entry.id.millis).unwrap_or(i64::MAX)),
                 attempts,
                 topic: Arc::clone(&self.member.topic),
                 key: None,
                 payload,
-            });
-            let given = self.lock().give(entry.id);
-            if let Some(message) = messages.last_mut() {
-                message.token = given;
             }
-        }
-        self.pace.got(messages.len(), bytes);
-        self.forget(connection, &gone).await?;
-        if messages.is_empty() {
-            return Ok(());
-        }
-        self.send(Received::Messages(messages)).await
+        };
+        entries.into_iter().map(message).collect()
     }
 
     async fn forget(&self, connection: &mut MultiplexedConnection, gone: &[Id]) -> RedisResult<()> {
@@ -306,9 +316,5 @@ impl Reading {
 
     async fn send(&self, received: Received) -> Result<(), Stop> {
         self.sender.send(Ok(received)).await.map_err(|_| Stop::Closed)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Tokens> {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

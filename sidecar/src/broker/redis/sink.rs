@@ -5,7 +5,7 @@ use redis::{Cmd, Pipeline, RedisError, Value};
 
 use super::super::{BrokerError, Outgoing, Sink};
 use super::entries::FIELD;
-use super::fault::explain;
+use super::fault::{explain, is_about_the_server};
 use super::link::Lazy;
 
 /// What goes into one pipeline, in bytes; its answers come when all of it is sent.
@@ -56,10 +56,20 @@ impl Publisher {
         let answers: Result<Vec<Result<Value, RedisError>>, RedisError> =
             pipeline.query_async(&mut connection).await;
         match answers {
-            Ok(answers) => Ok(answers
-                .into_iter()
-                .map(|answer| answer.map(|_| ()).map_err(|error| explain(link, &error)))
-                .collect()),
+            Ok(answers) => {
+                // A server that is no master any more keeps its connections, and refuses on them for ever.
+                if answers
+                    .iter()
+                    .any(|answer| answer.as_ref().is_err_and(is_about_the_server))
+                {
+                    self.connection.broke().await;
+                }
+                let outcome = |answer: Result<Value, RedisError>| match answer {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(explain(link, &error)),
+                };
+                Ok(answers.into_iter().map(outcome).collect())
+            }
             Err(error) => {
                 self.connection.broke().await;
                 Err(explain(link, &error))

@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 /// The id of a stream's entry: milliseconds and a sequence number
 /// (<https://redis.io/docs/latest/develop/data-types/streams/#entry-ids>).
@@ -40,12 +43,15 @@ pub(super) struct Tokens {
     first: u64,
     /// Acked ones inside are [`Id::ZERO`].
     ids: VecDeque<Id>,
+    /// Those that are not.
+    count: usize,
 }
 
 impl Tokens {
     /// The token of an entry that is given out now.
     pub(super) fn give(&mut self, id: Id) -> u64 {
         self.ids.push_back(id);
+        self.count += 1;
         self.first + (self.ids.len() as u64 - 1)
     }
 
@@ -60,8 +66,11 @@ impl Tokens {
         let at = token
             .checked_sub(self.first)
             .and_then(|at| usize::try_from(at).ok());
-        if let Some(id) = at.and_then(|at| self.ids.get_mut(at)) {
+        if let Some(id) = at.and_then(|at| self.ids.get_mut(at))
+            && *id != Id::ZERO
+        {
             *id = Id::ZERO;
+            self.count -= 1;
         }
         while self.ids.front() == Some(&Id::ZERO) {
             self.ids.pop_front();
@@ -72,6 +81,40 @@ impl Tokens {
     /// What is held.
     pub(super) fn held(&self) -> impl Iterator<Item = Id> {
         self.ids.iter().copied().filter(|id| *id != Id::ZERO)
+    }
+}
+
+/// The tokens of one subscription, as its halves share them.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    tokens: Mutex<Tokens>,
+    acked: Notify,
+}
+
+impl Held {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets tokens.
+    pub(super) fn forget(&self, tokens: &[u64]) {
+        let mut held = self.lock();
+        for token in tokens {
+            held.forget(*token);
+        }
+        drop(held);
+        self.acked.notify_one();
+    }
+
+    /// Waits until fewer than `most` are held; gives how many fewer.
+    pub(super) async fn room(&self, most: usize) -> usize {
+        loop {
+            let room = most.saturating_sub(self.lock().count);
+            if room > 0 {
+                return room;
+            }
+            self.acked.notified().await;
+        }
     }
 }
 
