@@ -16,6 +16,8 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// What of it must not be shown, once it has been read.
     pub(crate) secrets: OnceCell<Secrets>,
+    /// Where its lines begin, once one was asked for: of a large file, as many may be as there are findings.
+    starts: OnceCell<Vec<usize>>,
 }
 
 impl Source {
@@ -25,12 +27,19 @@ impl Source {
             name,
             text,
             secrets: OnceCell::new(),
+            starts: OnceCell::new(),
         })
     }
 
     /// Line `line` (1-based) without its line break; empty past the end.
     pub(crate) fn line(&self, line: usize) -> &str {
-        self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
+        let starts = self.starts.get_or_init(|| {
+            let breaks = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(breaks).collect()
+        });
+        let start = starts.get(line.saturating_sub(1)).copied();
+        let rest = start.and_then(|start| self.text.get(start..));
+        rest.and_then(|rest| rest.lines().next()).unwrap_or("")
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a resource, told to the person who wrote it: what, where, and what to do.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use streaming_engine::expr::Diagnostic;
@@ -61,16 +62,19 @@ impl fmt::Display for Problem {
 pub(crate) struct Report {
     problems: Vec<(usize, Problem)>,
     warnings: Vec<(usize, Problem)>,
+    /// Which problems are about a document: all are asked for those of each resource.
+    of: BTreeMap<usize, Vec<usize>>,
 }
 
 impl Report {
     /// About a document that is no resource of ours.
     pub(crate) fn document(&mut self, index: usize, problem: Problem) {
+        self.of.entry(index).or_default().push(self.problems.len());
         self.problems.push((index, problem));
     }
 
     pub(crate) fn problem(&mut self, resource: &Resource, problem: Problem) {
-        self.problems.push((resource.index, problem));
+        self.document(resource.index, problem);
     }
 
     pub(crate) fn warning(&mut self, resource: &Resource, problem: Problem) {
@@ -79,9 +83,9 @@ impl Report {
 
     /// Whether a resource has a problem.
     pub(crate) fn has_problem_of(&self, resource: &Resource) -> bool {
-        self.problems.iter().any(|(index, problem)| {
-            *index == resource.index
-                && problem.kind == resource.kind.name()
+        let of = self.of.get(&resource.index).into_iter().flatten();
+        of.map(|at| &self.problems[*at].1).any(|problem| {
+            problem.kind == resource.kind.name()
                 && problem.name == resource.name
                 && problem.namespace == resource.namespace
         })
