@@ -10,16 +10,21 @@ pub fn received(at: Time, message: &[u8]) -> String {
     format!("{} Data received: {}\n", rfc3339(at), printable(&message))
 }
 
-/// A text without what would do something to a terminal, or to a log.
+/// A text without what would do something to a terminal, or to a log: control characters, line separators, and what
+/// makes the rest of a line read in another order than it is in (Unicode TR 36, bidirectional text spoofing).
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    let harmful = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if harmful(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_cannot_turn_around_what_stands_beside_it() {
+        assert_eq!(printable("a\u{202e}b\u{2066}c\u{2028}d שלום"), "a b c d שלום");
+    }
 
     #[test]
     fn a_message_is_one_line_whatever_it_holds() {
