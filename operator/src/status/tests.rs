@@ -184,6 +184,17 @@ fn events_tell_changes_and_nothing_twice() {
     counted.conditions[0].message = "2 of 2 pods ready".into();
     assert_eq!(told(&running, &counted), []);
 
+    let stuck = |message: &str| {
+        let stuck = Outcome::Applied(Rollout {
+            available: false,
+            stopped: false,
+            reason: reason::ROLLOUT_STUCK,
+            message: message.into(),
+        });
+        of(&manifest, "join", &stuck)
+    };
+    assert_eq!(told(&stuck("1 of 2"), &stuck("0 of 2")), []);
+
     let broken = manifest.replace("left.id == right.id", "left.id == rigth.id");
     let broken = of(&broken, "join", &kept());
     assert_eq!(

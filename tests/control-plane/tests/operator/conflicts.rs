@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::Space;
-use crate::space::{STREAMS, condition, joiner};
+use crate::space::{STREAMS, condition, joiner, wait};
+use crate::{CONTROL_PLANE, Space, output};
 
 #[test]
 fn what_others_change_of_ours_is_put_back_and_what_they_add_stays() {
@@ -69,4 +69,62 @@ fn of_two_components_of_one_name_the_younger_is_refused() {
     assert_eq!(condition(&joiner, "Ready")["reason"], "RollingOut");
     let deployment = space.get("deployments/same");
     assert_eq!(deployment["metadata"]["ownerReferences"][0]["kind"], "Joiner");
+}
+
+#[test]
+fn what_the_server_refuses_is_told_once_and_tried_again() {
+    let space = Space::new("refused");
+    space.apply(
+        "
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-deployments}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [apps], apiVersions: [v1], operations: [CREATE], resources: [deployments]}
+  validations: [{expression: 'false', message: not on a Sunday}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-deployments}
+spec:
+  policyName: no-deployments
+  validationActions: [Deny]
+  matchResources:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: refused}}
+",
+    );
+    // The server takes a moment to heed it.
+    wait(|| {
+        let mut create = CONTROL_PLANE.kubectl();
+        create.args(["create", "deployment", "probe", "--image=i"]);
+        let answer = create.args(["--namespace=refused", "--dry-run=server"]).output();
+        (!answer.unwrap().status.success()).then_some(())
+    })
+    .expect("the policy is heeded");
+    space.apply(STREAMS);
+    space.apply(&joiner("join", "20s", "left.id == right.id"));
+    let message = space.ready("joiners/join", "ApplyFailed");
+    assert!(
+        message.contains("Deployment `join`") && message.contains("not on a Sunday"),
+        "{message}"
+    );
+    // What comes before it is there, and what it refers to is told nothing of it.
+    assert_eq!(space.get("services/join")["kind"], "Service");
+    space.ready("streams/left", "Usable");
+    // Something else changes, and it is looked at again.
+    space.apply(
+        "{apiVersion: streaming.vivien.io/v1alpha1, kind: ClusterStream, metadata: {name: another}, \
+         spec: {protocol: redis, properties: {redisHost: 'r:6379'}}}",
+    );
+    space.ready("clusterstreams/another", "Usable");
+    let events = space.list("events").into_iter();
+    let events: Vec<_> = events.filter(|event| event["reason"] == "ApplyFailed").collect();
+    assert!(events.len() == 1 && events[0]["series"].is_null(), "{events:#?}");
+
+    let mut delete = CONTROL_PLANE.kubectl();
+    output(delete.args(["delete", "validatingadmissionpolicybinding", "no-deployments"]));
+    // No change of the namespace makes it look again.
+    space.ready("joiners/join", "RollingOut");
 }
