@@ -1,5 +1,5 @@
-//! What the compiler accepts, because a laptop has no use for it, and this release's sidecars don't carry out: told, and
-//! held back, because a connection without its credentials or its encryption is worse than none.
+//! What the compiler only warns of, because a laptop has no use for it, and sidecars don't do: told as a problem, and held
+//! back, because a connection without its credentials or its encryption is worse than none.
 
 use std::collections::BTreeSet;
 
@@ -9,50 +9,21 @@ use streaming_plan::{Output, Plan};
 
 use crate::dereference::Resource;
 
-const FIELDS: [(&str, &str); 2] = [
-    (
-        "propertiesFrom",
-        "set these properties under spec.properties until then",
-    ),
-    (
-        "tls",
-        "let the properties turn TLS on (enableTLS, amqps://, mqtts://) until then",
-    ),
-];
-
-/// Reports every `ClusterStream` that sets such a field, and takes away the plans that need it.
+/// Makes a problem of each such warning, and takes away the plans that need what has it.
 pub(crate) fn refuse(resources: &[Resource], compilation: &mut Compilation) {
-    let mut refused = Vec::new();
-    for (at, resource) in resources.iter().enumerate() {
-        if resource.kind() != "ClusterStream" {
-            continue;
-        }
-        for (field, help) in FIELDS {
-            if !is_set(resource.document.pointer(&format!("/spec/{field}"))) {
-                continue;
-            }
-            let what = format!("`{field}` is not supported by this release's sidecars yet");
-            let problem = problem(
-                at,
-                resource,
-                &format!("spec.{field}"),
-                reason::NOT_SUPPORTED,
-                what,
-            );
-            compilation.problems.push(Problem {
-                help: Some(help.to_owned()),
-                ..problem
-            });
-            refused.push(resource.name.as_str());
-        }
-    }
+    let is_refused =
+        |warning: &mut Problem| warning.kind == "ClusterStream" && warning.reason == reason::NOT_SUPPORTED;
+    let found: Vec<Problem> = compilation.warnings.extract_if(.., is_refused).collect();
+    let names: BTreeSet<String> = found.iter().map(|problem| problem.name.clone()).collect();
+    let refused: Vec<&str> = names.iter().map(String::as_str).collect();
+    compilation.problems.extend(found);
     let not_ready = |at, resource, field, name: &str| {
         let what = format!("ClusterStream `{name}` has problems of its own");
         problem(at, resource, field, reason::NOT_READY, what)
     };
     for (at, resource) in resources.iter().enumerate() {
-        let named = resource.document.pointer("/spec/clusterStream");
-        if let Some(name) = named.and_then(Value::as_str)
+        let cluster = resource.document.pointer("/spec/clusterStream");
+        if let Some(name) = cluster.and_then(Value::as_str)
             && resource.kind() == "Stream"
             && refused.contains(&name)
         {
@@ -95,14 +66,6 @@ fn publish_elsewhere(plan: &mut Plan, refused: &[&str]) {
         .chain(&plan.publishes)
         .collect();
     plan.cluster_streams.retain(|name, _| needed.contains(name));
-}
-
-fn is_set(value: Option<&Value>) -> bool {
-    match value {
-        None | Some(Value::Null) => false,
-        Some(Value::Array(items)) => !items.is_empty(),
-        Some(_) => true,
-    }
 }
 
 pub(crate) fn problem(

@@ -1,10 +1,38 @@
 //! What the schema accepts and this release does not do: refused by name, so that nothing is silently left out.
 
-use streaming_api::{ChannelMode, ChannelSpec, Emit, Format, JoinType, JoinerSpec, StreamSpec, Windowing};
+use streaming_api::{
+    ChannelMode, ChannelSpec, ClusterStreamSpec, Emit, Format, JoinType, JoinerSpec, StreamSpec, Windowing,
+};
 
 use crate::document::Resource;
 use crate::problem::Report;
 use crate::reason;
+
+/// Warns of what a `ClusterStream` asks for and sidecars don't do. A laptop's embedded broker has no use for it; on a
+/// cluster nothing connects, because a connection without its credentials or its encryption is worse than none.
+pub(crate) fn cluster_stream(resource: &Resource, spec: &ClusterStreamSpec, report: &mut Report) {
+    let fields = [
+        (
+            !spec.properties_from.is_empty(),
+            "propertiesFrom",
+            "until they can, credentials have to stand under spec.properties, in spite of the warning InlineCredential",
+        ),
+        (
+            spec.tls.is_some(),
+            "tls",
+            "until they can, let the properties turn TLS on (enableTLS, amqps://, mqtts://)",
+        ),
+    ];
+    for (is_set, field, help) in fields {
+        if is_set {
+            let message = format!(
+                "the sidecars of this release can't do `{field}` yet, so that on a cluster nothing connects to this"
+            );
+            let warning = resource.at(format!("spec.{field}"), reason::NOT_SUPPORTED, message);
+            report.warning(resource, warning.help(help));
+        }
+    }
+}
 
 /// Reports what a Stream asks for in vain. Returns whether there was nothing.
 pub(crate) fn stream_is_supported(resource: &Resource, spec: &StreamSpec, report: &mut Report) -> bool {

@@ -80,7 +80,7 @@ fn properties(
         }
         if credentials::are_in(name, value) {
             let message = "a password stands in the resource, where everyone who may read it sees it";
-            let help = "put it into a Secret and name that under spec.propertiesFrom";
+            let help = "let few people read this and the ConfigMaps of its namespace, until a later release takes it from a Secret (propertiesFrom)";
             report.warning(
                 resource,
                 resource.at(&field, reason::INLINE_CREDENTIAL, message).help(help),
