@@ -1,6 +1,6 @@
 //! The operator: the resources of a namespace become running components, and what became of them becomes their status.
 //!
-//! [`run`] starts the [`watch`]es; each change makes [`reconcile`] look at one namespace, in five steps, a module each:
+//! [`mod@run`] starts the [`watch`]es; each change makes [`reconcile`] look at one namespace, in five steps, a module each:
 //! [`dereference`], [`validate`] (which makes each [`component`]), [`build`], [`apply`], [`status`]. Only `apply` and the
 //! writing half of `status` have a client. The words of a status are in [`reason`]; what was written is kept in
 //! [`memory`], because caches lag.

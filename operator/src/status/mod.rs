@@ -1,5 +1,5 @@
 //! Step 5, status: what was found and done becomes conditions, and what changed in them becomes events. Pure, except for
-//! [`write`].
+//! [`mod@write`].
 
 pub(crate) mod event;
 pub(crate) mod rollout;
