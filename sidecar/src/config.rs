@@ -1,5 +1,7 @@
 //! Before any message: a plan becomes the engine's configuration, which compiles its expressions once more.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use streaming_engine::component::{Config, InputConfig, Role};
 use streaming_engine::join::{Emit, JoinSpec};
 use streaming_engine::map::MapSpec;
@@ -67,6 +69,7 @@ pub fn config(plan: &plan::Plan) -> Result<Config, ConfigError> {
     );
     Ok(Config {
         memory_budget: plan.memory_budget,
+        seed: RandomState::new().hash_one(()),
         ..config
     })
 }
