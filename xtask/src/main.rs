@@ -1,5 +1,6 @@
 //! The project's own chores: generated files, test set-up, checks. `cargo xtask --help` lists them.
 
+mod bench;
 mod binaries;
 mod cluster;
 mod crds;
@@ -53,6 +54,8 @@ enum Command {
     },
     /// Apply manifests to a cluster with a node and see that they do what they say.
     E2e(e2e::Run),
+    /// Measure the sidecar between real brokers, and put the figures into docs/performance.md.
+    Bench,
     /// Fuzz the expression compiler and evaluator; the end of a long run is docs/fuzz-expr.log.
     Fuzz {
         /// How long to fuzz, in seconds.
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         Command::Images { tag, brokers } => images::run(&tag, brokers),
         Command::Cluster { action } => cluster::run(&action),
         Command::E2e(run) => e2e::run(&run),
+        Command::Bench => bench::run(),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Lines => lines::run(),
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::setup::{BROKERS, CONTAINERS, Program};
-use crate::{binaries, cluster, crds, e2e, fuzz, lines, setup, shell};
+use crate::{bench, binaries, cluster, crds, e2e, fuzz, lines, setup, shell};
 
 struct Tier {
     name: &'static str,
@@ -73,6 +73,13 @@ const TIERS: &[Tier] = &[
         budget: 4,
         needs: &[],
         run: benches,
+    },
+    Tier {
+        name: "load",
+        about: "a sidecar under a light load between real brokers, every row checked",
+        budget: 4,
+        needs: &[BROKERS],
+        run: bench::short,
     },
     Tier {
         name: "fuzz",

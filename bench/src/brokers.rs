@@ -1,0 +1,62 @@
+//! The brokers that messages go through, each started for the run.
+
+use anyhow::{Context as _, Result};
+use test_brokers::{RabbitMq, Redis};
+
+use crate::wire::{Amqp, Publisher, RedisStream};
+
+/// What a topic is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broker {
+    Redis,
+    RabbitMq,
+}
+
+impl Broker {
+    /// Also the name of its `ClusterStream`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Broker::Redis => "redis",
+            Broker::RabbitMq => "rabbitmq",
+        }
+    }
+}
+
+/// Where they listen.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) redis: u16,
+    pub(crate) rabbitmq: u16,
+}
+
+impl Ports {
+    /// A publisher to a topic. On `RabbitMQ` whoever reads it has declared it before.
+    pub(crate) fn publisher(self, broker: Broker, topic: &str) -> Result<Box<dyn Publisher + Send>> {
+        Ok(match broker {
+            Broker::Redis => Box::new(RedisStream::connect(self.redis, topic)?),
+            Broker::RabbitMq => Box::new(Amqp::connect(self.rabbitmq, topic)?),
+        })
+    }
+}
+
+/// Brokers of our own, which end with us.
+pub(crate) struct Brokers {
+    redis: Redis,
+    rabbitmq: RabbitMq,
+}
+
+impl Brokers {
+    pub(crate) fn start() -> Result<Brokers> {
+        Ok(Brokers {
+            redis: Redis::start().context("starting redis-server")?,
+            rabbitmq: RabbitMq::start().context("starting rabbitmq-server")?,
+        })
+    }
+
+    pub(crate) fn ports(&self) -> Ports {
+        Ports {
+            redis: self.redis.port(),
+            rabbitmq: self.rabbitmq.port(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Loads a joining pipeline with messages, checks every row that comes out, and times it.
+//!
+//! Brokers and a sidecar are started for it ([`brokers`], [`process`]); messages are made ([`workload`]), sent in
+//! time with the windows ([`run`]) over plain sockets ([`wire`]); what the sidecar posts is compared with what had to
+//! come ([`check`]) and told ([`report`]).
+
+mod brokers;
+mod check;
+mod clock;
+mod plans;
+mod process;
+mod report;
+mod run;
+mod wire;
+mod workload;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+use brokers::{Broker, Brokers, Ports};
+use report::Figures;
+use run::{Outcome, Scenario};
+
+#[derive(Parser)]
+#[command(about = "Loads a joining sidecar with messages, checks every row that comes out, and times it")]
+struct Args {
+    /// The sidecar to measure.
+    #[arg(long, value_name = "FILE")]
+    sidecar: PathBuf,
+    /// A file to put the table of figures into.
+    #[arg(long, value_name = "FILE")]
+    docs: Option<PathBuf>,
+    /// Few messages in long windows: any machine keeps pace with them, and the figures say nothing.
+    #[arg(long, conflicts_with = "docs")]
+    light: bool,
+}
+
+/// Runs of one scenario, until the load is sent in time.
+const ATTEMPTS: usize = 3;
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let figures = measure(&args)?;
+    print(&figures.table());
+    if let Some(path) = &args.docs {
+        figures.write(path)?;
+    }
+    let exact = figures.runs.iter().all(|(_, outcome)| outcome.verdict.is_exact());
+    Ok(if exact {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn measure(args: &Args) -> Result<Figures> {
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    let binary = std::fs::metadata(&args.sidecar).with_context(|| args.sidecar.display().to_string())?;
+    let brokers = Brokers::start()?;
+    let ports = brokers.ports();
+    let idle_mb = run::idle_mb(ports, &args.sidecar)?;
+    let mut cold_starts = Vec::new();
+    for _ in 0..5 {
+        cold_starts.push(run::cold_start(ports, &args.sidecar)?);
+    }
+    cold_starts.sort_by(f64::total_cmp);
+    let mut runs = Vec::new();
+    for (broker, events) in [(Broker::Redis, 20_000), (Broker::RabbitMq, 10_000)] {
+        let scenario = Scenario {
+            broker,
+            tenants: 1_000,
+            events: if args.light { 1_000 } else { events },
+            windows: if args.light { 2 } else { 6 },
+            window_ms: if args.light { 5_000 } else { 1_000 },
+        };
+        runs.push((scenario, in_time(&scenario, ports, args)?));
+    }
+    Ok(Figures {
+        runs,
+        cold_start_ms: cold_starts
+            .get(cold_starts.len() / 2)
+            .copied()
+            .unwrap_or(f64::NAN),
+        idle_mb,
+        // Megabytes are enough.
+        #[allow(clippy::cast_precision_loss)]
+        binary_mb: binary.len() as f64 / f64::from(1 << 20),
+        load: load.split_whitespace().next().unwrap_or_default().to_owned(),
+    })
+}
+
+fn in_time(scenario: &Scenario, ports: Ports, args: &Args) -> Result<Outcome> {
+    let mut outcome = scenario.run(ports, &args.sidecar)?;
+    for _ in 1..ATTEMPTS {
+        if outcome.late == 0 {
+            break;
+        }
+        outcome = scenario.run(ports, &args.sidecar)?;
+    }
+    Ok(outcome)
+}
+
+// The table is what this program is for.
+#[allow(clippy::print_stdout)]
+fn print(text: &str) {
+    println!("{text}");
+}

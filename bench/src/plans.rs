@@ -1,0 +1,98 @@
+//! The plans that sidecars are started with.
+
+use std::collections::BTreeMap;
+
+use streaming_plan::{
+    ClusterStream, ComponentRef, Emit, Input, Output, Plan, Protocol, Role, Topic, VERSION,
+};
+
+use crate::brokers::{Broker, Ports};
+use crate::workload::{SELECT, WHERE};
+
+/// The component that gets the results.
+pub(crate) const CONSUMER: &str = "display";
+
+/// The join's inputs, and their topics.
+pub(crate) const TENANTS: &str = "tenants";
+pub(crate) const EVENTS: &str = "poweruse";
+
+/// The most that the sidecar may hold.
+const MEMORY: u64 = 64 << 20;
+
+/// A join of tenants on Redis with events on another broker.
+pub(crate) fn join(ports: Ports, events: Broker, window_ms: u64) -> Plan {
+    let inputs = vec![input(TENANTS, Broker::Redis), input(EVENTS, events)];
+    let role = Role::Join {
+        window_ms,
+        r#where: Some(WHERE.to_owned()),
+        select: Some(SELECT.to_owned()),
+        emit: Emit::Batch,
+    };
+    plan("Joiner", ports, inputs, role)
+}
+
+/// A filter that lets every event on Redis through.
+pub(crate) fn channel(ports: Ports) -> Plan {
+    let role = Role::Map {
+        r#where: None,
+        select: None,
+    };
+    plan("Channel", ports, vec![input(EVENTS, Broker::Redis)], role)
+}
+
+fn plan(kind: &str, ports: Ports, inputs: Vec<Input>, role: Role) -> Plan {
+    let brokers = inputs.iter().map(|input| input.source.cluster_stream.clone());
+    let cluster_streams = brokers.map(|name| {
+        let stream = cluster_stream(&name, ports);
+        (name, stream)
+    });
+    Plan {
+        version: VERSION,
+        component: ComponentRef {
+            kind: kind.to_owned(),
+            namespace: "bench".to_owned(),
+            name: kind.to_lowercase(),
+            uid: format!("bench/{kind}"),
+        },
+        cluster_streams: cluster_streams.collect(),
+        inputs,
+        role,
+        outputs: vec![Output::Component {
+            component: CONSUMER.to_owned(),
+            route: "rows".to_owned(),
+            port: 80,
+        }],
+        publishes: Vec::new(),
+        container: None,
+        memory_budget: MEMORY,
+    }
+}
+
+fn input(topic: &str, broker: Broker) -> Input {
+    Input {
+        variable: topic.to_owned(),
+        stream: topic.to_owned(),
+        source: Topic {
+            cluster_stream: broker.name().to_owned(),
+            topic: topic.to_owned(),
+        },
+        properties: BTreeMap::new(),
+        dead_letter: None,
+        max_deliveries: 0,
+        route: None,
+    }
+}
+
+fn cluster_stream(name: &str, ports: Ports) -> ClusterStream {
+    let (protocol, property, address) = if name == Broker::Redis.name() {
+        (Protocol::Redis, "redisHost", format!("127.0.0.1:{}", ports.redis))
+    } else {
+        let url = format!("amqp://guest:guest@127.0.0.1:{}", ports.rabbitmq);
+        (Protocol::RabbitMq, "connectionString", url)
+    };
+    ClusterStream {
+        protocol,
+        properties: BTreeMap::from([(property.to_owned(), address)]),
+        consumers: Vec::new(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The figures, as a table that is kept in the documentation.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::run::{Outcome, Scenario};
+
+/// The lines of the documentation between which the table stands.
+const BEGIN: &str = "<!-- cargo xtask bench: begin -->";
+const END: &str = "<!-- cargo xtask bench: end -->";
+
+/// All that was measured.
+pub(crate) struct Figures {
+    pub(crate) runs: Vec<(Scenario, Outcome)>,
+    pub(crate) cold_start_ms: f64,
+    pub(crate) idle_mb: f64,
+    pub(crate) binary_mb: f64,
+    /// Load of the machine before, as the kernel averages it over a minute.
+    pub(crate) load: String,
+}
+
+impl Figures {
+    pub(crate) fn table(&self) -> String {
+        let mut text = String::from(
+            "| joined with tenants on Redis | exact | p50, ms | p99, ms | CPU-s per million | peak, MB |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for (scenario, outcome) in &self.runs {
+            let verdict = &outcome.verdict;
+            let exact = if verdict.is_exact() {
+                format!("yes, {} rows", verdict.rows)
+            } else {
+                let (missing, extra, bad) = (verdict.missing, verdict.extra, verdict.bad);
+                format!("no: {missing} missing, {extra} extra, {bad} bad")
+            };
+            let late = if outcome.late == 0 {
+                ""
+            } else {
+                " (the load was late)"
+            };
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                text,
+                "| {} x {} events on {} in {} s{late} | {exact} | {:.0} | {:.0} | {:.1} | {:.1} |",
+                scenario.tenants,
+                scenario.events,
+                scenario.broker.name(),
+                scenario.window_ms / 1_000,
+                verdict.percentile(50),
+                verdict.percentile(99),
+                outcome.cpu_per_million,
+                outcome.peak_mb,
+            );
+        }
+        let _ = writeln!(
+            text,
+            "\nFrom the start of the process to the first delivery: {:.0} ms. Resident while nothing comes: {:.1} MB. \
+             Size of the binary: {:.1} MB.\nLoad of the machine before the run: {}.",
+            self.cold_start_ms, self.idle_mb, self.binary_mb, self.load
+        );
+        text
+    }
+
+    /// Puts the table where it stands in a file.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let new = replace(&text, &self.table());
+        let new = new.with_context(|| format!("{} lacks the line `{BEGIN}` or `{END}`", path.display()))?;
+        std::fs::write(path, new).with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+fn replace(text: &str, table: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{table}{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_takes_the_place_of_the_last_one() {
+        let text = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");
+        let new = replace(&text, "new\n").unwrap();
+        assert_eq!(new, format!("above\n{BEGIN}\nnew\n{END}\nbelow\n"));
+        assert_eq!(replace(&new, "new\n").unwrap(), new);
+        assert_eq!(replace("above\n", "new\n"), None);
+    }
+}
