@@ -19,9 +19,9 @@ const WRONG: u8 = 2;
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    // One thread is for the engine, the other keeps answering while a window closes.
+    // This thread is the engine's. Another one reads, delivers, and answers while a window closes.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build();
     match runtime {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use streaming_engine::component::Config;
 use streaming_engine::delivery::Backoff;
-use streaming_plan::{Output, Plan};
+use streaming_plan::{Input, Output, Plan, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ use crate::publish::Publishing;
 use crate::publisher::{self, Publisher};
 use crate::recipient::{Addresses, Client, NoWay, Recipients};
 use crate::retry::Retry;
-use crate::session::{End, Session};
+use crate::session::{End, Session, told};
 use crate::status::Status;
 use crate::{admin, inbound, publish, server};
 
@@ -155,20 +155,42 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const STEADY: Duration = Duration::from_secs(10);
 
 impl Process {
+    /// Whether all inputs' brokers say when they got a message.
+    fn stamped(&self) -> bool {
+        let protocol = |input: &Input| {
+            Some(
+                self.plan
+                    .cluster_streams
+                    .get(&input.source.cluster_stream)?
+                    .protocol,
+            )
+        };
+        self.plan
+            .inputs
+            .iter()
+            .all(|input| protocol(input) == Some(Protocol::Redis))
+    }
+
     /// One session after the other. Gives when it was told to stop.
     async fn sessions(&self, stopping: &mut watch::Receiver<bool>) -> Instant {
         let mut retry = Retry::new(&self.plan.component.name);
         loop {
-            let mut told = stopping.clone();
+            let mut ending = stopping.clone();
             let subscribed = tokio::select! {
-                _ = told.wait_for(|stop| *stop) => return Instant::now(),
+                () = told(&mut ending) => return Instant::now(),
                 subscribed = Intake::subscribe(&self.plan, &self.brokers, &self.status) => subscribed,
             };
             match subscribed {
                 Ok(intake) => {
                     tracing::info!(component = %self.plan.component.name, inputs = self.plan.inputs.len(), "running");
                     let started = Instant::now();
-                    let session = Session::new(self.config.clone(), intake, &self.recipients, &self.metrics);
+                    let session = Session::new(
+                        self.config.clone(),
+                        self.stamped(),
+                        intake,
+                        &self.recipients,
+                        &self.metrics,
+                    );
                     match session.run(stopping, self.drain).await {
                         End::Drained => return Instant::now(),
                         End::Lost(connection, error) => {
@@ -185,7 +207,7 @@ impl Process {
                 }
             }
             tokio::select! {
-                _ = told.wait_for(|stop| *stop) => return Instant::now(),
+                () = told(&mut ending) => return Instant::now(),
                 () = sleep(retry.next()) => {}
             }
         }

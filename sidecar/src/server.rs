@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::session::told;
+
 /// Time for a request's head to arrive, and that a connection may be unused. Longer than clients keep theirs, so that
 /// it is they who close.
 const HEAD: Duration = Duration::from_secs(75);
@@ -24,7 +26,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut over: watch
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
-            _ = over.wait_for(|over| *over) => break,
+            () = told(&mut over) => break,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -46,7 +48,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut over: watch
             // How a connection fails is its client's affair.
             tokio::select! {
                 _ = connection.as_mut() => return,
-                _ = over.wait_for(|over| *over) => connection.as_mut().graceful_shutdown(),
+                () = told(&mut over) => connection.as_mut().graceful_shutdown(),
             }
             let _ = connection.await;
         });

@@ -4,6 +4,7 @@
 //! asks for. When a connection is lost the engine's state is dropped, as after a crash: what was not acked comes
 //! again to the next session, and what was made of it has the same ids.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,16 +45,33 @@ pub(crate) struct Session<'r> {
     /// Whether windows' results are sent, and not single messages.
     joins: bool,
     draining: bool,
+    recovery: Recovery,
+}
+
+/// What comes before all inputs have been given again what they had before.
+struct Recovery {
+    /// Inputs that have not.
+    missing: HashSet<usize>,
+    /// When all of it counts as received. A broker that doesn't stamp messages gives one that it had given before a
+    /// new time, and another keeps its messages' times: what was in one window must not be torn apart by that.
+    together: Option<Time>,
 }
 
 impl<'r> Session<'r> {
+    /// `stamped` says whether all inputs' brokers tell when they got a message.
     pub(crate) fn new(
         config: Config,
+        stamped: bool,
         intake: Intake,
         recipients: &'r Recipients,
         metrics: &Arc<Metrics>,
     ) -> Session<'r> {
         metrics.session();
+        let mut clock = Clock::start();
+        let recovery = Recovery {
+            missing: (0..config.inputs.len()).collect(),
+            together: (!stamped).then(|| clock.now()),
+        };
         let joins = matches!(config.role, streaming_engine::component::Role::Join(_));
         let engine = Component::new(config);
         Session {
@@ -62,7 +80,8 @@ impl<'r> Session<'r> {
             intake,
             recipients,
             metrics: Arc::clone(metrics),
-            clock: Clock::start(),
+            clock,
+            recovery,
             sends: JoinSet::new(),
             joins,
             draining: false,
@@ -81,8 +100,7 @@ impl<'r> Session<'r> {
             let alarm = due.map(|due| self.clock.instant(due));
             tokio::select! {
                 biased;
-                // Not the flag itself: who holds that can't be on another thread after a wait.
-                _ = async { shutdown.wait_for(|shutdown| *shutdown).await.is_ok() }, if !self.draining => {
+                () = told(shutdown), if !self.draining => {
                     self.draining = true;
                     self.intake.stop();
                     deadline = Instant::now().checked_add(drain);
@@ -135,13 +153,14 @@ impl<'r> Session<'r> {
             _ if self.draining => {}
             Incoming::Messages(inputs, messages) => {
                 let now = self.clock.now();
+                let together = self.recovery.together;
                 for message in &messages {
                     for input in &*inputs {
                         let message = EngineMessage {
                             input: *input,
                             token: message.token,
                             position: &message.position,
-                            received: message.received,
+                            received: together.unwrap_or(message.received),
                             attempts: message.attempts,
                             topic: &message.topic,
                             key: message.key.as_deref(),
@@ -153,7 +172,13 @@ impl<'r> Session<'r> {
             }
             Incoming::Recovered(inputs) => {
                 let now = self.clock.now();
-                inputs.iter().for_each(|input| self.engine.recovered(*input, now));
+                for input in &*inputs {
+                    self.recovery.missing.remove(input);
+                    self.engine.recovered(*input, now);
+                }
+                if self.recovery.missing.is_empty() {
+                    self.recovery.together = None;
+                }
             }
         }
         None
@@ -251,6 +276,12 @@ impl<'r> Session<'r> {
 const TURN: Duration = Duration::from_millis(5);
 /// Time for acks to reach their brokers, even where the drain took all there was.
 const LAST_ACKS: Duration = Duration::from_secs(1);
+
+/// Completes when it is told to end.
+pub(crate) async fn told(shutdown: &mut watch::Receiver<bool>) {
+    // Who would tell is gone only with everything else.
+    let _ = shutdown.wait_for(|shutdown| *shutdown).await;
+}
 
 async fn maybe(at: Option<Instant>) {
     match at {

@@ -1,0 +1,12 @@
+//! A component in this process, with brokers in this process: what it does with messages, recipients, the container
+//! and its end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests may, as tests do
+
+#[path = "../common/mod.rs"]
+mod common;
+mod delivery;
+mod end;
+mod inbound;
+mod publish;
+mod session;
