@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use streaming_engine::delivery::Backoff;
 use streaming_plan::Plan;
-use streaming_sidecar::broker::{Broker, Consumer, Outgoing, Subscription};
+use streaming_sidecar::broker::{Broker, Consumer, Outgoing, Sink, Subscription, open};
 use streaming_sidecar::{Brokers, Listeners, Options, run};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Nothing here takes that long unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request that a recipient got.
 #[derive(Clone, Debug)]
@@ -104,6 +104,21 @@ impl Recipient {
     /// All requests so far.
     pub fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
+    }
+
+    /// Waits until what it got is enough, which takes long to tell and is not asked at each request.
+    pub async fn until_all(&self, enough: impl Fn(&[Got]) -> bool) -> bool {
+        let wait = async {
+            while !enough(&self.got.lock().unwrap()) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.is_ok()
+    }
+
+    /// How many requests it got.
+    pub fn count(&self) -> usize {
+        self.got.lock().unwrap().len()
     }
 
     /// Waits until what it got is enough.
@@ -254,11 +269,29 @@ pub fn input(variable: &str, cluster_stream: &str, topic: &str) -> Value {
 
 /// Publishes JSON.
 pub async fn publish(broker: &dyn Broker, topic: &str, messages: impl IntoIterator<Item = Value>) {
+    send(&*publisher(broker, topic).await, topic, messages).await;
+}
+
+/// A publisher to a topic that `c` reads.
+pub async fn publisher(broker: &dyn Broker, topic: &str) -> Arc<dyn Sink> {
     let consumer = Consumer {
         topic: topic.to_owned(),
         group: "c".to_owned(),
     };
-    let sink = broker.sink(&[consumer]).await.unwrap();
+    broker.sink(&[consumer]).await.unwrap()
+}
+
+/// Publishers to `t` on `a` and to `p` on `b`.
+pub async fn feeds(plan: &Plan) -> (Arc<dyn Sink>, Arc<dyn Sink>) {
+    let broker = |name: &str| open(name, &plan.cluster_streams[name]).unwrap();
+    (
+        publisher(&*broker("a"), "t").await,
+        publisher(&*broker("b"), "p").await,
+    )
+}
+
+/// Publishes JSON, and waits until the broker has it.
+pub async fn send(sink: &dyn Sink, topic: &str, messages: impl IntoIterator<Item = Value>) {
     let outgoing = |message: Value| Outgoing {
         topic: topic.into(),
         id: "".into(),

@@ -5,5 +5,6 @@ mod process;
 mod rabbitmq;
 mod redis;
 
+pub use process::{Process, free_port};
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -23,7 +23,7 @@ done
 
 /// A process that leads a group of its own.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     watchdog: Child,
     line: Option<ChildStdin>,
@@ -31,7 +31,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it; `folder` is removed with it if our process ends first.
-    pub(crate) fn start(command: &mut Command, folder: &Path) -> Result<Process> {
+    ///
+    /// # Errors
+    /// There is no such program.
+    pub fn start(command: &mut Command, folder: &Path) -> Result<Process> {
         let program = command.get_program().to_owned();
         let child = command
             .process_group(0)
@@ -59,13 +62,21 @@ impl Process {
     }
 
     /// Sends a signal, by its name, to the whole group.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let group = format!("-{}", self.child.id());
         Command::new("kill")
             .args(["-s", name, "--", &group])
             .stderr(Stdio::null())
             .status()
             .ok();
+    }
+
+    /// Waits until it has ended, however long that takes.
+    ///
+    /// # Errors
+    /// None, as long as nobody else waits for it.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait()?)
     }
 
     /// Waits until a port of it can be connected to.
@@ -96,7 +107,10 @@ impl Drop for Process {
 }
 
 /// A port that nobody listens on now.
-pub(crate) fn free_port() -> Result<u16> {
+///
+/// # Errors
+/// All are taken.
+pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port is free")?;
     Ok(listener.local_addr()?.port())
 }
