@@ -32,10 +32,7 @@ fn joiner(redis: &Redis, rabbitmq: &RabbitMq, window: u64, emit: &str) -> Plan {
 }
 
 async fn ready(sidecar: &process::Sidecar) {
-    // Before it listens there is no answer at all.
-    while tokio::net::TcpStream::connect(sidecar.admin).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    sidecar.listens().await;
     http_until(&format!("http://{}/readyz", sidecar.admin), |status, _| {
         status == 200
     })

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use streaming_plan::Plan;
@@ -69,6 +70,13 @@ impl Setting {
 }
 
 impl Sidecar {
+    /// Waits until it answers at all.
+    pub async fn listens(&self) {
+        while tokio::net::TcpStream::connect(self.admin).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// As a power failure would.
     pub fn kill(self) {
         drop(self.process);
