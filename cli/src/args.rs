@@ -40,7 +40,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Run a pipeline here: all ClusterStreams on an embedded broker, generators and processors in this process
+/// Run a pipeline here: ClusterStreams on an embedded broker or on real ones, generators and processors in this process
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -48,6 +48,7 @@ Examples:
   streamctl run examples/datacenter --for 60s --json
   streamctl run pipeline.yaml --input redis-stream/tenants=tenants.jsonl --json
   kubectl kustomize . | streamctl run -
+  streamctl run examples/datacenter --broker redis-stream=redis://localhost:6379
 
 Ctrl-C stops the generators, closes the open windows, prints their rows and ends; a second one ends at once.")]
 pub(crate) struct Run {
@@ -64,6 +65,10 @@ pub(crate) struct Run {
     /// a Stream's; ends when all inputs have ended, unless generators go on
     #[arg(long, value_name = "TOPIC=FILE")]
     pub(crate) input: Vec<String>,
+    /// Reach a ClusterStream at a real broker (redis://, rediss://, amqp://, amqps://) instead of the embedded one;
+    /// runs until Ctrl-C or --for, and leaves the messages of open windows unacked there
+    #[arg(long, value_name = "CLUSTERSTREAM=URL")]
+    pub(crate) broker: Vec<String>,
 }
 
 /// Compile everything and print every problem with its place, then the graph with each edge's guarantee

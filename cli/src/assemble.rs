@@ -1,9 +1,9 @@
 //! The second step: documents into plans, generators and findings. What `run`, `check` and `test` all start from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use streaming_compiler::{Compilation, Problem, Stream, reason};
-use streaming_plan::{Edge, Plan, Protocol};
+use streaming_plan::{ClusterStream, Edge, Plan, Protocol};
 
 use crate::load::{Document, Loaded};
 use crate::local::TopicName;
@@ -27,6 +27,8 @@ pub(crate) struct Assembly {
     /// `ClusterStreams` by namespace and name, with their protocols.
     cluster_streams: BTreeSet<(String, String)>,
     mqtt: BTreeSet<(String, String)>,
+    /// Those of them that have no problems, by namespace and name.
+    pub(crate) connections: BTreeMap<(String, String), ClusterStream>,
 }
 
 /// Compiles documents.
@@ -81,7 +83,11 @@ pub(crate) fn assemble(loaded: Loaded) -> Assembly {
         .filter(|c| c.connection.protocol == Protocol::Mqtt)
         .map(key)
         .collect();
+    let connections = cluster_streams
+        .into_iter()
+        .map(|c| ((c.namespace, c.name), c.connection));
     Assembly {
+        connections: connections.collect(),
         plans,
         edges,
         streams,

@@ -151,8 +151,9 @@ fn read(number: usize, from: &mut dyn BufRead, wake: &Sender<Wake>, asked: &Rece
     Ok(())
 }
 
+/// What was read.
 #[derive(Debug, PartialEq, Eq)]
-enum Line {
+pub(super) enum Line {
     Message(Vec<u8>),
     Blank,
     TooLong,
@@ -160,7 +161,7 @@ enum Line {
 }
 
 /// A line without its line break. Blank lines are no messages.
-fn next_line(from: &mut dyn BufRead) -> io::Result<Line> {
+pub(super) fn next_line(from: &mut dyn BufRead) -> io::Result<Line> {
     let mut text = Vec::new();
     if from.take(LONGEST as u64 + 1).read_until(b'\n', &mut text)? == 0 {
         return Ok(Line::End);

@@ -1,5 +1,6 @@
 //! `run`: the pipeline on the wall's clock.
 
+mod brokers;
 mod engine;
 mod feed;
 mod printer;
@@ -50,6 +51,10 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
             "{} nothing sends messages: there is no generator and no --input",
             style.dim("note:")
         );
+    }
+    if !args.broker.is_empty() {
+        let printer = Printer::new(args.json, assembly.workloads.processors.clone(), None);
+        return brokers::run(&args.broker, assembly, inputs, args.limit, printer);
     }
     let clock = Clock::start();
     let limit = args.limit.map(|limit| clock.now().plus(micros(limit)));

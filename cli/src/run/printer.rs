@@ -1,6 +1,7 @@
 //! What a run prints: what processors log or one JSON object a delivery on standard output, the rest on standard
 //! error.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use streaming_engine::component::OverBudget;
 use streaming_engine::counters::WindowReport;
 use streaming_engine::event::Data;
+use streaming_engine::time::Time;
 
 use crate::clock::rfc3339;
 use crate::exit;
@@ -33,10 +35,30 @@ pub(super) struct Printer {
     terminal: bool,
     status_shown: bool,
     /// Reasons of dead letters that were told.
-    told: BTreeSet<(String, &'static str)>,
+    told: BTreeSet<(String, String)>,
     unclosed: BTreeSet<String>,
     steps: u64,
     patience: Patience,
+}
+
+/// Something that reached a recipient, as it is printed.
+pub(super) struct Shown<'a> {
+    /// When.
+    pub(super) at: Time,
+    /// The namespace of both ends.
+    pub(super) namespace: &'a str,
+    /// As in [`Delivery`].
+    pub(super) from: &'a str,
+    /// As in [`Delivery`].
+    pub(super) to: &'a str,
+    /// As in [`Delivery`].
+    pub(super) component: Option<&'a str>,
+    /// JSON, or any bytes.
+    pub(super) data: Cow<'a, [u8]>,
+    /// Whether it is any bytes.
+    pub(super) binary: bool,
+    /// Reason and message of a dead letter.
+    pub(super) letter: Option<(&'a str, &'a str)>,
 }
 
 /// When to stop moving messages in between, so that a circle of components can be got out of.
@@ -142,6 +164,36 @@ impl Printer {
         }
     }
 
+    /// Prints what reached a recipient.
+    pub(super) fn show(&mut self, shown: &Shown<'_>) {
+        if let Some((reason, message)) = shown.letter
+            && self.told.insert((shown.to.to_owned(), reason.to_owned()))
+        {
+            self.say(&format!(
+                "dead letter: {} to {}: {reason}: {message} (more of this kind are only counted)",
+                shown.from, shown.to
+            ));
+        }
+        if self.json {
+            return self.line(&json_line(shown));
+        }
+        let Some(component) = shown.component else {
+            return;
+        };
+        let stand = self
+            .processors
+            .get(&(shown.namespace.to_owned(), component.to_owned()));
+        if stand == Some(&Stand::Logger) {
+            let data = String::from_utf8_lossy(&shown.data);
+            let text = format!(
+                "{} {component} Data received: {}",
+                rfc3339(shown.at),
+                printable(&data)
+            );
+            self.line(text.as_bytes());
+        }
+    }
+
     fn line(&mut self, text: &[u8]) {
         if self.failure.is_none() {
             self.clear_status();
@@ -156,33 +208,17 @@ impl Printer {
 
 impl Observer for Printer {
     fn delivery(&mut self, delivery: Delivery<'_>) {
-        if let Some(letter) = &delivery.event.dead_letter
-            && self.told.insert((delivery.to.to_owned(), letter.reason))
-        {
-            self.say(&format!(
-                "dead letter: {} to {}: {}: {} (more of this kind are only counted)",
-                delivery.from, delivery.to, letter.reason, letter.message
-            ));
-        }
-        if self.json {
-            return self.line(&json_line(delivery));
-        }
-        let Some(component) = delivery.component else {
-            return;
-        };
-        let stand = self
-            .processors
-            .get(&(delivery.namespace.to_owned(), component.to_owned()));
-        if stand == Some(&Stand::Logger) {
-            let data = delivery.event.data();
-            let data = String::from_utf8_lossy(&data);
-            let text = format!(
-                "{} {component} Data received: {}",
-                rfc3339(delivery.at),
-                printable(&data)
-            );
-            self.line(text.as_bytes());
-        }
+        let letter = delivery.event.dead_letter.as_ref();
+        self.show(&Shown {
+            at: delivery.at,
+            namespace: delivery.namespace,
+            from: delivery.from,
+            to: delivery.to,
+            component: delivery.component,
+            data: delivery.event.data(),
+            binary: matches!(delivery.event.data, Data::Bytes(_)),
+            letter: letter.map(|letter| (letter.reason, letter.message.as_str())),
+        });
     }
 
     fn window(&mut self, component: &str, report: &WindowReport) {
@@ -218,28 +254,27 @@ impl Observer for Printer {
 }
 
 /// One delivery as JSON on one line.
-fn json_line(delivery: Delivery<'_>) -> Vec<u8> {
+fn json_line(shown: &Shown<'_>) -> Vec<u8> {
     let text = |s: &str| Value::from(s).to_string();
-    let event = delivery.event;
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"time\":");
-    out.extend_from_slice(text(&rfc3339(delivery.at)).as_bytes());
+    out.extend_from_slice(text(&rfc3339(shown.at)).as_bytes());
     out.extend_from_slice(b",\"from\":");
-    out.extend_from_slice(text(delivery.from).as_bytes());
+    out.extend_from_slice(text(shown.from).as_bytes());
     out.extend_from_slice(b",\"to\":");
-    out.extend_from_slice(text(delivery.to).as_bytes());
-    if let Data::Bytes(bytes) = &event.data {
+    out.extend_from_slice(text(shown.to).as_bytes());
+    if shown.binary {
         // Nothing of base64 needs an escape, and it may be megabytes.
         out.extend_from_slice(b",\"data\":null,\"data_base64\":\"");
-        out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+        out.extend_from_slice(STANDARD.encode(&shown.data).as_bytes());
         out.push(b'"');
     } else {
         out.extend_from_slice(b",\"data\":");
         // In JSON control characters only stand between tokens, where a blank does as well.
-        out.extend(event.data().iter().map(|b| if *b < b' ' { b' ' } else { *b }));
+        out.extend(shown.data.iter().map(|b| if *b < b' ' { b' ' } else { *b }));
     }
-    if let Some(letter) = &event.dead_letter {
-        let letter = serde_json::json!({"reason": letter.reason, "message": letter.message});
+    if let Some((reason, message)) = shown.letter {
+        let letter = serde_json::json!({"reason": reason, "message": message});
         out.extend_from_slice(b",\"deadLetter\":");
         out.extend_from_slice(letter.to_string().as_bytes());
     }
