@@ -1,7 +1,7 @@
 //! What other components' sidecars send: results for the container beside this one.
 //!
 //! A result that the container has had is dropped, and its sender told that it was accepted: the sender saw no answer
-//! the first time. What is told apart is `ce-source` and `ce-id`; without them everything is passed on.
+//! the first time. What is told apart is the route, `ce-source` and `ce-id`; without them everything is passed on.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +73,7 @@ async fn accept(State(inbound): State<Arc<Inbound>>, request: Request) -> Respon
     let Ok(url) = format!("http://127.0.0.1:{port}{path}").parse::<Uri>() else {
         return refuse(StatusCode::NOT_FOUND, "that is no route");
     };
-    let id = identity(request.headers());
+    let id = identity(url.path(), request.headers());
     if let Some(id) = &id {
         let mut known = inbound.known();
         if known.accepted.contains(id) {
@@ -114,7 +114,7 @@ async fn forward(inbound: Arc<Inbound>, url: Uri, id: Option<String>, request: R
             (status, answer.body).into_response()
         }
         Err(why) => {
-            tracing::warn!(%url, why, "the container did not take a result");
+            tracing::warn!(route = url.path(), why, "the container did not take a result");
             refuse(
                 StatusCode::BAD_GATEWAY,
                 &format!("the container did not take it: {why}"),
@@ -123,10 +123,10 @@ async fn forward(inbound: Arc<Inbound>, url: Uri, id: Option<String>, request: R
     }
 }
 
-/// `ce-source` and `ce-id`, if there are both.
-fn identity(headers: &HeaderMap) -> Option<String> {
+/// Route, `ce-source` and `ce-id`, if there are both. A result may be for two routes of one container.
+fn identity(route: &str, headers: &HeaderMap) -> Option<String> {
     let get = |name| headers.get(name)?.to_str().ok();
-    Some(format!("{}\0{}", get("ce-source")?, get("ce-id")?))
+    Some(format!("{route}\0{}\0{}", get("ce-source")?, get("ce-id")?))
 }
 
 /// The headers that are about the message, not about the connection.

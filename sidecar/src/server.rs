@@ -16,6 +16,8 @@ use crate::session::told;
 /// Time for a request's head to arrive, and that a connection may be unused. Longer than clients keep theirs, so that
 /// it is they who close.
 const HEAD: Duration = Duration::from_secs(75);
+/// Connections at a time; more wait until one is closed. Nobody can take all file descriptors of the process.
+const MOST: usize = 1024;
 /// After a connection could not be accepted, for want of file descriptors perhaps.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -24,7 +26,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut over: watch
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(), if connections.len() < MOST => accepted,
             Some(_) = connections.join_next() => continue,
             () = told(&mut over) => break,
         };

@@ -160,7 +160,8 @@ impl<'r> Session<'r> {
                             input: *input,
                             token: message.token,
                             position: &message.position,
-                            received: together.unwrap_or(message.received),
+                            // A broker whose clock is ahead must not open a window that closes in an hour.
+                            received: together.unwrap_or(message.received.min(now)),
                             attempts: message.attempts,
                             topic: &message.topic,
                             key: message.key.as_deref(),

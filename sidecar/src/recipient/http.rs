@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -54,9 +54,12 @@ impl Client {
         let exchange = async {
             let response = self.inner.request(request).await.map_err(|e| causes(&e))?;
             let status = response.status().as_u16();
-            // Read to its end, or the connection can't be used again.
-            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            // Read to its end, or the connection can't be used again, and the answer may not be the whole one.
+            let body = match Limited::new(response.into_body(), MAX_ANSWER).collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(error) if error.is::<LengthLimitError>() => Bytes::new(),
+                Err(error) => return Err(format!("the answer broke off: {}", causes(&*error))),
+            };
             Ok(Response { status, body })
         };
         match timeout(self.patience, exchange).await {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use streaming_sidecar::Brokers;
 use streaming_sidecar::broker::Broker;
 use streaming_sidecar::broker::embedded::Embedded;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::common::{Recipient, Reply, Running, http_until, input, plan, publish, take};
+use crate::common::{PATIENCE, Recipient, Reply, Running, http_until, input, plan, publish, take};
 
 /// Two brokers, `a` and `b`.
 pub(crate) fn brokers() -> (Brokers, Arc<dyn Broker>, Arc<dyn Broker>) {
@@ -208,5 +209,35 @@ async fn a_container_is_obeyed_as_dapr_would() {
     );
     let letters = take(&*a, "dead", "reader", 2).await;
     assert_eq!([&letters[0]["data"]["n"], &letters[1]["data"]["n"]], [1, 2]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_none() {
+    let (brokers, a, _) = brokers();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let container = tokio::spawn(async move {
+        for answer in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n{\"status\":",
+            "HTTP/1.1 204 OK\r\n\r\n",
+        ] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let more = json!({"container": {"port": port}, "outputs": []});
+    let role = json!({"kind": "relay", "concurrency": 1});
+    let running = Running::start(plan(&role, &json!([input("m", "a", "t")]), &more), &brokers, None).await;
+    publish(&*a, "t", [json!({"n": 1})]).await;
+    tokio::time::timeout(PATIENCE, container).await.unwrap().unwrap();
+    let metrics = format!("http://{}/metrics", running.admin);
+    let text = http_until(&metrics, |_, text| {
+        text.contains("streaming_acked_total{stream=\"t\"} 1")
+    })
+    .await;
+    assert!(text.contains("streaming_retried_total 1"), "{text}");
     running.stop().await;
 }

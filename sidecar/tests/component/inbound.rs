@@ -43,6 +43,9 @@ async fn a_repeat_is_accepted_but_not_passed_on() {
         metric(running.admin, "streaming_repeats_dropped_total").await,
         Some(2.0)
     );
+    // Another route is another recipient.
+    let other = format!("http://{}/other", running.deliver);
+    assert_eq!(http("POST", &other, &result("1"), "[1]").await.0, 202);
     // Without an id everything is new.
     for _ in 0..2 {
         assert_eq!(http("POST", &url, &[], "[]").await.0, 202);
