@@ -170,6 +170,7 @@ fn text() -> impl Strategy<Value = (Value, String)> {
     })
 }
 
+#[allow(clippy::float_cmp)] // zero equals minus zero
 fn close(a: f64, b: f64) -> bool {
     // The other parser may be a few units in the last place off. Of one sign, neighbours have neighbouring bits, be
     // they ever so small.
