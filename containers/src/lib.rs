@@ -2,7 +2,7 @@
 //!
 //! message-gen publishes through the sidecar of its pod, message-proc gets its messages from it; both speak plain HTTP to
 //! localhost, as any container of a user would. `streamctl run` does the same within its own process, with the same
-//! [`Recipe`], [`Schedule`] and [`received`].
+//! [`Recipe`], [`Schedule`] and [`mod@received`].
 
 pub mod clock;
 mod publish;
