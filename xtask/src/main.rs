@@ -8,6 +8,7 @@ mod e2e;
 mod fuzz;
 mod images;
 mod lines;
+mod sdk;
 mod setup;
 mod shell;
 mod tiers;

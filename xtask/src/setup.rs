@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cluster, shell};
+use crate::{cluster, sdk, shell};
 
 const DENY: &str = "0.20.2";
 const GO_MINOR: u32 = 23;
@@ -13,6 +13,7 @@ const GO_MINOR: u32 = 23;
 /// Installs everything and waits for it.
 pub(crate) fn run() -> Result<()> {
     programs(&[COMPILERS, BROKERS, CONTAINERS].concat())?;
+    sdk::install()?;
     if let Some(child) = start_deny()? {
         finish_deny(child)?;
     }
@@ -102,7 +103,8 @@ fn go_minor() -> Option<u32> {
     version.strip_prefix("go1.")?.split('.').next()?.parse().ok()
 }
 
-fn apt(packages: &[&str]) -> Result<()> {
+/// Installs Debian packages, where that is allowed.
+pub(crate) fn apt(packages: &[&str]) -> Result<()> {
     let root = shell::first_line("id -u").as_deref() == Some("0");
     if !root {
         bail!("not run as root, so nothing was installed");

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::setup::{BROKERS, CONTAINERS, Program};
-use crate::{bench, binaries, cluster, crds, e2e, fuzz, lines, setup, shell};
+use crate::{bench, binaries, cluster, crds, e2e, fuzz, lines, sdk, setup, shell};
 
 struct Tier {
     name: &'static str,
@@ -134,6 +134,9 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     let has = |name: &str| chosen.iter().any(|tier| tier.name == name);
     let needs: Vec<Program> = chosen.iter().flat_map(|tier| tier.needs.concat()).collect();
     setup::programs(&[setup::COMPILERS, &needs].concat())?;
+    if has("test") {
+        sdk::install()?;
+    }
     if has("cluster") {
         // Better said now than after half an hour.
         for missing in ::cluster::missing() {

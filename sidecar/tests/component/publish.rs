@@ -11,7 +11,7 @@ use streaming_plan::Plan;
 use crate::common::{PATIENCE, Running, http, plan, take};
 use crate::delivery::brokers;
 
-fn generator() -> Plan {
+pub(crate) fn generator() -> Plan {
     let role = json!({"kind": "relay", "concurrency": 1});
     let more = json!({"container": {"port": 1}, "outputs": [], "publishes": ["a"]});
     plan(&role, &json!([]), &more)
