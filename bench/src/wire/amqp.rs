@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::{KEEP, Publisher, Wire};
 
-/// Publishes to one exchange, persistently and with confirms, many messages in flight.
+/// Publishes to one exchange, with confirms, many messages in flight.
 pub(crate) struct Amqp {
     wire: Wire,
     /// The arguments of `basic.publish`.
@@ -136,10 +136,10 @@ impl Publisher for Amqp {
         frame(out, METHOD, 1, &self.publish);
         let mut header = vec![0, 60, 0, 0];
         header.extend_from_slice(&(message.len() as u64).to_be_bytes());
-        // A content type and a delivery mode follow: 2 is persistent.
+        // A content type and a delivery mode follow: 1 is transient, so that the load is what the broker can take, not what its disk can.
         header.extend_from_slice(&[0x90, 0]);
         short(&mut header, "application/json");
-        header.push(2);
+        header.push(1);
         frame(out, HEADER, 1, &header);
         frame(out, BODY, 1, message);
         self.sent += 1;
