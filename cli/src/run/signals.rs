@@ -19,8 +19,9 @@ pub(super) fn watch(wake: Sender<Wake>, stop: Arc<AtomicBool>) -> std::io::Resul
         if all.next().is_some() {
             say!("\ndraining; once more to end at once");
             stop.store(true, Ordering::Relaxed);
-            let gone = wake.send(Wake::Stop).is_err();
-            if gone || all.next().is_some() {
+            // Nobody there to be woken: it has seen `stop` and is ending.
+            let _ = wake.send(Wake::Stop);
+            if all.next().is_some() {
                 std::process::exit(exit::INTERRUPTED);
             }
         }
