@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use streaming_plan::{
-    ClusterStream, ComponentRef, Emit, Input, Output, Plan, Protocol, Role, Topic, VERSION,
+    ClusterStream, ComponentRef, Input, Output, Plan, Protocol, Query, QueryInput, Role, Topic, VERSION,
+    Windows,
 };
 
 use crate::brokers::{Broker, Ports};
@@ -22,12 +23,19 @@ const MEMORY: u64 = 64 << 20;
 /// A join of tenants on Redis with events on another broker.
 pub(crate) fn join(ports: Ports, events: Broker, window_ms: u64) -> Plan {
     let inputs = vec![input(TENANTS, Broker::Redis), input(EVENTS, events)];
-    let role = Role::Join {
-        window_ms,
-        r#where: Some(WHERE.to_owned()),
-        select: Some(SELECT.to_owned()),
-        emit: Emit::Batch,
+    let variable = |input: &Input| QueryInput {
+        variable: input.variable.clone(),
+        ..QueryInput::default()
     };
+    let role = Role::Window(Query {
+        inputs: inputs.iter().map(variable).collect(),
+        windows: Windows::Tumbling {
+            length: i64::try_from(window_ms).unwrap_or(i64::MAX).saturating_mul(1000),
+        },
+        filter: Some(WHERE.to_owned()),
+        select: Some(SELECT.to_owned()),
+        ..Query::default()
+    });
     plan("Joiner", ports, inputs, role)
 }
 
@@ -62,6 +70,7 @@ fn plan(kind: &str, ports: Ports, inputs: Vec<Input>, role: Role) -> Plan {
             route: "rows".to_owned(),
             port: 80,
         }],
+        late_to: None,
         publishes: Vec::new(),
         container: None,
         memory_budget: MEMORY,

@@ -46,7 +46,7 @@ impl Component {
         plan: &Plan,
         suspended: bool,
     ) -> Result<Component, serde_json::Error> {
-        let alone = matches!(plan.role, Role::Join { .. });
+        let alone = matches!(plan.role, Role::Window(_));
         let plan = serde_json::to_string(plan)?;
         let mut component = Component {
             kind: resource.kind(),

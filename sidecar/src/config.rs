@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use streaming_engine::component::{Config, InputConfig, Role};
-use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
 use streaming_plan as plan;
 
@@ -27,20 +27,13 @@ pub fn config(plan: &plan::Plan) -> Result<Config, ConfigError> {
     };
     let variables: Vec<&str> = plan.inputs.iter().map(|i| i.variable.as_str()).collect();
     let role = match &plan.role {
-        plan::Role::Join {
-            window_ms,
-            r#where,
-            select,
-            emit,
-        } => {
-            let emit = match emit {
-                plan::Emit::Batch => Emit::Batch,
-                plan::Emit::Each => Emit::Each,
-            };
-            let window = i64::try_from(*window_ms).unwrap_or(i64::MAX).saturating_mul(1000);
-            let spec = JoinSpec::new(&variables, window, r#where.as_deref(), select.as_deref(), emit);
-            Role::Join(Box::new(spec.map_err(|e| fail(&e))?))
-        }
+        plan::Role::Window(query) => match JoinSpec::compile(query) {
+            Ok(spec) => Role::Join(Box::new(spec)),
+            Err(errors) => {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                return Err(fail(&errors.join("; ")));
+            }
+        },
         plan::Role::Map { r#where, select } => {
             let variable = variables.first().copied().unwrap_or_default();
             let spec = MapSpec::new(variable, r#where.as_deref(), select.as_deref());

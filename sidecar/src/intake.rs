@@ -219,7 +219,7 @@ async fn subscribe(
             .map(|input| input.properties.clone())
             .unwrap_or_default(),
         in_flight: match plan.role {
-            Role::Join { .. } => None,
+            Role::Window(_) => None,
             Role::Map { .. } => Some(IN_FLIGHT),
             Role::Relay { concurrency } => {
                 Some(concurrency.saturating_mul(AHEAD).min(IN_FLIGHT.max(concurrency)))
@@ -233,7 +233,7 @@ async fn subscribe(
 /// says nothing; of others there may be several, and a container that restarts keeps its pod's name.
 fn consumer(plan: &Plan) -> String {
     let pod = match plan.role {
-        Role::Join { .. } => None,
+        Role::Window(_) => None,
         Role::Map { .. } | Role::Relay { .. } => std::env::var("HOSTNAME").ok(),
     };
     pod.filter(|name| !name.is_empty())

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use streaming_engine::join::{Emit, Explanation, JoinSpec};
-use streaming_plan::{Plan, Role};
+use streaming_engine::join::{Explanation, JoinSpec};
+use streaming_engine::time::Time;
+use streaming_plan::{Plan, Role, Windows};
 
 use crate::assemble::Assembly;
 use crate::report::printable;
@@ -41,12 +42,10 @@ pub(crate) fn graph(assembly: &Assembly, style: Style) -> String {
 
 /// What was made of a join's condition.
 pub(crate) fn explanation(plan: &Plan) -> Option<Explanation> {
-    let Role::Join { r#where, select, .. } = &plan.role else {
+    let Role::Window(query) = &plan.role else {
         return None;
     };
-    let variables: Vec<&str> = plan.inputs.iter().map(|input| input.variable.as_str()).collect();
-    let spec = JoinSpec::new(&variables, 1, r#where.as_deref(), select.as_deref(), Emit::Batch);
-    spec.ok().map(|spec| spec.explain())
+    JoinSpec::compile(query).ok().map(|spec| spec.explain())
 }
 
 /// Each source with all that it leads to; what was shown above is only named.
@@ -146,11 +145,20 @@ impl<'a> Drawing<'a> {
         };
         let kind = &plan.component.kind;
         let text = match &plan.role {
-            Role::Join { window_ms, .. } => {
-                let window =
-                    streaming_engine::time::Time::from_millis(i64::try_from(*window_ms).unwrap_or(i64::MAX));
-                format!(" ({kind}, window {} s)", seconds(window))
-            }
+            Role::Window(query) => match query.windows {
+                Windows::Tumbling { length } => {
+                    format!(" ({kind}, window {} s)", seconds(Time(length)))
+                }
+                Windows::Hopping { length, slide } => {
+                    let (length, slide) = (seconds(Time(length)), seconds(Time(slide)));
+                    format!(" ({kind}, window {length} s every {slide} s)")
+                }
+                Windows::Session { gap, max } => {
+                    let (gap, max) = (seconds(Time(gap)), seconds(Time(max)));
+                    format!(" ({kind}, sessions with gaps below {gap} s, of at most {max} s)")
+                }
+                Windows::Unbounded => format!(" ({kind})"),
+            },
             Role::Map { .. } | Role::Relay { .. } => format!(" ({kind})"),
         };
         self.style.dim(&text)

@@ -65,7 +65,7 @@ impl Status {
         let closes = pipeline
             .parts()
             .iter()
-            .filter(|part| matches!(part.plan.role, Role::Join { .. }));
+            .filter(|part| matches!(part.plan.role, Role::Window(_)));
         let closes = closes.filter_map(|part| part.engine.poll_timeout()).min();
         printer.status(&self.line(now, totals, closes));
         (self.shown, self.received, self.delivered) = (now, totals.received, totals.delivered);

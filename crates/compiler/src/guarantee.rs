@@ -102,7 +102,7 @@ fn leaving(plan: &Plan, output: &Output) -> Guarantee {
     let mut repeats = Vec::new();
     let mut improve = loss.as_ref().map(|(_, better)| (*better).to_owned());
     match plan.role {
-        Role::Join { .. } => {
+        Role::Window(_) => {
             repeats.push("windows by receipt time may regroup after a crash");
             improve.get_or_insert_with(|| {
                 "event time (`timestamp` on the Streams), which a later release brings".to_owned()

@@ -5,7 +5,8 @@ use std::hint::black_box;
 
 use streaming_engine::component::{Component, Config, Effect, Incoming, InputConfig, Role};
 use streaming_engine::delivery::Answer;
-use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::join::JoinSpec;
+use streaming_engine::query::Emit;
 use streaming_engine::time::Time;
 
 pub const TENANTS: usize = 1_000;

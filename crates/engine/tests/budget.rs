@@ -10,7 +10,8 @@ use streaming_engine::component::{Component, Config, Incoming, InputConfig, Role
 use streaming_engine::counters::CutShort;
 use streaming_engine::delivery::Answer;
 use streaming_engine::event::Event;
-use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::join::JoinSpec;
+use streaming_engine::query::Emit;
 use streaming_engine::time::Time;
 
 const BUDGET: u64 = 3_000_000;

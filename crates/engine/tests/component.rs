@@ -9,8 +9,9 @@ use common::{Message, Runner, accept};
 use streaming_engine::component::{Config, InputConfig, Role, Target};
 use streaming_engine::delivery::Answer;
 use streaming_engine::event::Data;
-use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
+use streaming_engine::query::Emit;
 
 fn inputs(count: usize) -> Vec<InputConfig> {
     (0..count)

@@ -11,8 +11,9 @@ use proptest::prelude::*;
 use streaming_engine::component::{Component, Config, Effect, Incoming, InputConfig, Role, SendId, Target};
 use streaming_engine::delivery::Answer;
 use streaming_engine::event::Event;
-use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
+use streaming_engine::query::Emit;
 use streaming_engine::time::Time;
 
 const LENGTH: i64 = 1_000_000;

@@ -7,8 +7,9 @@ mod common;
 
 use common::{Message, Runner, accept};
 use streaming_engine::component::{Config, InputConfig, Role, Target};
-use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
+use streaming_engine::query::Emit;
 
 fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     let mut large = b"{\"k\":1,\"x\":\"".to_vec();

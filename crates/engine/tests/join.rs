@@ -13,7 +13,8 @@ use common::{Message, Runner, accept};
 use proptest::prelude::*;
 use serde_json::{Number, Value, json};
 use streaming_engine::component::{Config, InputConfig, Role, Target};
-use streaming_engine::join::{Emit, JoinSpec};
+use streaming_engine::join::JoinSpec;
+use streaming_engine::query::Emit;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const LENGTH: i64 = 10;

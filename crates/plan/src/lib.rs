@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use edge::{Edge, Guarantee};
+pub use streaming_engine::query::{Emit, EventTime, JoinKind, Query, QueryInput, Windows};
 
 /// Version of the plan's format. A runner refuses a plan of another version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything that one component needs to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Plan {
     /// Where results go. Every output receives every result. A Relay has results only if its container hands some to
     /// its sidecar; what it relays goes to the container alone, at [`Input::route`].
     pub outputs: Vec<Output>,
+    /// Where events go that are late for all of their windows; `None` drops them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_to: Option<Topic>,
     /// `ClusterStream`s that the component's own container may publish to.
     pub publishes: Vec<String>,
     /// The container that runs beside the component's sidecar; `None` where the component has none of its own.
@@ -141,17 +145,8 @@ pub struct Input {
     tag = "kind"
 )]
 pub enum Role {
-    /// Joins two or more inputs over a window.
-    Join {
-        /// Length of the tumbling window, in milliseconds; bounds are aligned to the epoch.
-        window_ms: u64,
-        /// The join condition and filter, CEL.
-        r#where: Option<String>,
-        /// The output row, CEL.
-        select: Option<String>,
-        /// One array a window, or one message a row.
-        emit: Emit,
-    },
+    /// Gathers messages into windows, joins them, and sends rows or groups.
+    Window(Query),
     /// Filters and maps one input, message by message.
     Map {
         /// The filter, CEL.
@@ -164,16 +159,6 @@ pub enum Role {
         /// Messages in flight per input.
         concurrency: u32,
     },
-}
-
-/// How a window's rows leave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Emit {
-    /// One JSON array a window.
-    #[default]
-    Batch,
-    /// One message a row.
-    Each,
 }
 
 /// A recipient of results.

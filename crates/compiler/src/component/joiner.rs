@@ -2,7 +2,7 @@
 
 use streaming_api::{Emit, JoinerSpec};
 use streaming_engine::expr::{Expr, InputSet, Scope};
-use streaming_plan::{self as plan, Plan, Role};
+use streaming_plan::{self as plan, Plan, Query, QueryInput, Role, Windows};
 
 use super::World;
 use crate::document::Resource;
@@ -55,16 +55,21 @@ pub(super) fn build(
     if !(supported && runs && fits) {
         return None;
     }
-    let role = Role::Join {
-        // The schema has seen to it that nothing is lost: windows are as fine as brokers stamp messages.
-        window_ms: u64::try_from(micros / 1000).ok()?,
-        r#where: compiled.filter,
+    let names = inputs.iter().map(|input| QueryInput {
+        variable: input.variable.clone(),
+        ..QueryInput::default()
+    });
+    let role = Role::Window(Query {
+        inputs: names.collect(),
+        windows: Windows::Tumbling { length: micros },
+        filter: compiled.filter,
         select: compiled.select,
         emit: match spec.windowing.emit {
             Some(Emit::Each) => plan::Emit::Each,
             _ => plan::Emit::Batch,
         },
-    };
+        ..Query::default()
+    });
     Some(super::plan(
         resource,
         inputs,

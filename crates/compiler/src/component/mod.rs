@@ -136,6 +136,7 @@ fn plan(
         inputs,
         role,
         outputs,
+        late_to: None,
         publishes,
         container: None,
         memory_budget,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::emit::FailedRow;
 use super::open::Side;
-use super::spec::{Emit, JoinSpec};
+use super::spec::JoinSpec;
 use crate::counters::CutShort;
 use crate::event::write_string;
 use crate::expr::{Context, EvalError};
 use crate::field::Field;
 use crate::id::{Hash, Id};
+use crate::query::Emit;
 use crate::row::Row;
 use crate::value::Value;
 

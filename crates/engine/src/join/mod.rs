@@ -16,7 +16,7 @@ mod spec;
 mod store;
 
 pub use explain::{Explanation, StepExplanation};
-pub use spec::{Clause, Emit, JoinSpec, SpecError};
+pub use spec::{Clause, JoinSpec, SpecError};
 
 pub(crate) use emit::{Closed, Closing, FailedRow};
 pub(crate) use open::{Arrival, OpenWindow};

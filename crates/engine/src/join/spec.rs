@@ -6,17 +6,8 @@ use super::explain::Explanation;
 use super::plan::Plan;
 use crate::expr::{self, Diagnostic, Expr, Program, Scope, ScopeError};
 use crate::layout::Layout;
+use crate::query::{Emit, JoinKind, Query, Windows};
 use crate::window::Tumbling;
-
-/// How a window's rows leave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Emit {
-    /// One event a window: a JSON array of all rows.
-    #[default]
-    Batch,
-    /// One event a row.
-    Each,
-}
 
 /// Which expression of a component is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +16,18 @@ pub enum Clause {
     Where,
     /// The output.
     Select,
+    /// What joins.
+    On,
+    /// What groups, by its place in the list.
+    GroupBy(usize),
+    /// The condition on a group.
+    Having,
+    /// What sends a group early.
+    Trigger,
+    /// When events of an input happened.
+    Timestamp(usize),
+    /// The key of an input that is a table.
+    Key(usize),
 }
 
 /// Why a component's expressions can't be used.
@@ -44,6 +47,9 @@ pub enum SpecError {
     /// A join of less than two inputs.
     #[error("a join needs at least two inputs")]
     TooFewInputs,
+    /// What nothing runs yet.
+    #[error("{0} can't run yet")]
+    NotSupported(&'static str),
 }
 
 /// A join of two or more inputs over tumbling windows, ready to run.
@@ -62,6 +68,28 @@ pub struct JoinSpec {
 }
 
 impl JoinSpec {
+    /// Compiles a query. All that is wrong with its expressions is reported.
+    pub fn compile(query: &Query) -> Result<JoinSpec, Vec<SpecError>> {
+        let Windows::Tumbling { length } = query.windows else {
+            return Err(vec![SpecError::NotSupported("windows that are not tumbling")]);
+        };
+        let plain = query.on.is_none()
+            && query.group_by.is_empty()
+            && query.having.is_none()
+            && query.trigger.is_none()
+            && query.join == JoinKind::Inner
+            && query
+                .inputs
+                .iter()
+                .all(|input| input.time.is_none() && input.table.is_none());
+        if !plain {
+            return Err(vec![SpecError::NotSupported("more than an inner join")]);
+        }
+        let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
+        let (filter, select) = (query.filter.as_deref(), query.select.as_deref());
+        JoinSpec::new(&variables, length, filter, select, query.emit).map_err(|error| vec![error])
+    }
+
     /// Compiles a join. `variables` are the names of the inputs in expressions, in the order of the inputs.
     pub fn new(
         variables: &[&str],
@@ -111,7 +139,7 @@ impl JoinSpec {
     pub(crate) fn event_type(&self) -> &'static str {
         match self.emit {
             Emit::Batch => "io.vivien.streaming.rows",
-            Emit::Each => "io.vivien.streaming.row",
+            Emit::Each | Emit::Updates => "io.vivien.streaming.row",
         }
     }
 

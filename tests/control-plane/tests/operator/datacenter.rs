@@ -1,7 +1,7 @@
 //! The pipeline that the README begins with.
 
 use serde_json::Value;
-use streaming_plan::{Plan, Role};
+use streaming_plan::{Plan, Query, Role, Windows};
 
 use crate::space::{condition, plan_of};
 use crate::{CONTROL_PLANE, SIDECAR, Space, output, root};
@@ -32,10 +32,10 @@ fn applied_it_becomes_deployments_services_and_plans_and_says_when_it_runs() {
     assert_eq!(plan.component.uid, joiner["metadata"]["uid"].as_str().unwrap());
     assert!(matches!(
         plan.role,
-        Role::Join {
-            window_ms: 20_000,
+        Role::Window(Query {
+            windows: Windows::Tumbling { length: 20_000_000 },
             ..
-        }
+        })
     ));
     assert_eq!(service["spec"]["ports"][0]["port"], 8080);
     assert_eq!(service["spec"]["ports"][0]["targetPort"], 3600);

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::join::Emit;
 use crate::json::{Decoder, MAX_MESSAGE_BYTES};
+use crate::query::Emit;
 use crate::row::RowBuilder;
 use crate::time::Time;
 
