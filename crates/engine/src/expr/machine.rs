@@ -166,6 +166,7 @@ impl<'a> Machine<'a> {
     fn field(&mut self, access: usize) -> Result<'a> {
         match self.read(access)? {
             Some(value) => Ok(value),
+            None if self.is_missing(access) => Ok(Value::Null),
             None => Err(EvalError::no_such_field(
                 self.unit.paths.get(access).cloned().unwrap_or_default(),
             )),

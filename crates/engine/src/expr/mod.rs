@@ -35,7 +35,7 @@ pub use code::Access;
 pub use diagnostic::Diagnostic;
 pub use error::EvalError;
 pub use limits::MAX_SOURCE;
-pub use program::{Context, NoRow, Program, Row};
+pub use program::{Context, MissingRow, NoRow, Program, Row};
 pub use scope::{Scope, ScopeError};
 
 /// A compiled expression, or a part of one. Cheap to clone and to split.

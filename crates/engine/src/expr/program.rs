@@ -16,6 +16,11 @@ use super::machine::Machine;
 pub trait Row {
     /// What is in a slot. A slot that the row does not have is [`Field::Absent`].
     fn field(&self, slot: usize) -> Field<'_>;
+
+    /// Whether its input has no row at all, as an outer join leaves it: then every path into it reads as null.
+    fn is_missing(&self) -> bool {
+        false
+    }
 }
 
 impl Row for [Field<'_>] {
@@ -43,6 +48,21 @@ pub struct NoRow;
 impl Row for NoRow {
     fn field(&self, _: usize) -> Field<'_> {
         Field::Absent
+    }
+}
+
+/// The row of an input that has nothing to match in an outer join: the input's variable is null, and so is every
+/// path into it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MissingRow;
+
+impl Row for MissingRow {
+    fn field(&self, _: usize) -> Field<'_> {
+        Field::Absent
+    }
+
+    fn is_missing(&self) -> bool {
+        true
     }
 }
 
@@ -83,6 +103,10 @@ impl<'a> Context<'a> {
 
     pub(super) fn field(&self, input: usize, slot: usize) -> Field<'a> {
         self.rows.get(input).map_or(Field::Absent, |row| row.field(slot))
+    }
+
+    pub(super) fn is_missing(&self, input: usize) -> bool {
+        self.rows.get(input).is_some_and(|row| row.is_missing())
     }
 
     pub(super) fn topic(&self) -> &'a str {

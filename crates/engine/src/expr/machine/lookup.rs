@@ -1,6 +1,6 @@
 //! Looking into lists and maps: members, elements, `in` and `has`.
 
-use crate::expr::code::OpId;
+use crate::expr::code::{Op, OpId};
 use crate::expr::error::EvalError;
 use crate::value::{ParseLimit, Value, element, parse};
 
@@ -28,6 +28,24 @@ impl<'a> Machine<'a> {
         Ok(value)
     }
 
+    /// Whether an access is into an input that has no row.
+    pub(super) fn is_missing(&self, access: usize) -> bool {
+        let access = self.unit.accesses.get(access);
+        access.is_some_and(|access| self.cx.is_missing(access.input))
+    }
+
+    /// Whether an operand is such an access, or a member or element of one.
+    fn is_inside_missing(&self, operand: OpId) -> bool {
+        let mut at = operand;
+        loop {
+            match self.unit.op(at) {
+                Op::Field(access) => return self.is_missing(*access),
+                Op::Select { operand, .. } | Op::Index { operand, .. } => at = *operand,
+                _ => return false,
+            }
+        }
+    }
+
     pub(super) fn select(&mut self, operand: OpId, field: &'a str) -> Result<'a> {
         let value = self.eval(operand)?;
         match self.open(value)? {
@@ -35,6 +53,7 @@ impl<'a> Machine<'a> {
                 Some(value) => Ok(value.clone()),
                 None => Err(EvalError::no_such_key(field)),
             },
+            Value::Null if self.is_inside_missing(operand) => Ok(Value::Null),
             other => Err(EvalError::no_such_overload(".", [other.kind()])),
         }
     }
@@ -86,6 +105,7 @@ impl<'a> Machine<'a> {
                     .cloned()
                     .ok_or_else(|| EvalError::no_such_key(key_text(&index)))
             }
+            Value::Null if self.is_inside_missing(operand) => Ok(Value::Null),
             other => Err(EvalError::no_such_overload("[]", [other.kind(), index.kind()])),
         }
     }
