@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{Got, Recipient, feeds, http_until, input, plan, send};
+use common::{Got, Recipient, feeds, http_until, input, join, plan, send};
 use process::{Setting, cluster_streams};
 use serde_json::{Value, json};
 use test_brokers::{RabbitMq, Redis};
@@ -51,10 +51,12 @@ async fn ten_kills_lose_nothing() {
     let (redis, rabbitmq) = (Redis::start().unwrap(), RabbitMq::start().unwrap());
     let queues = json!([{"topic": "p", "group": "c"}]);
     // Each message of one topic finds some of the other in its window, wherever the window's bounds are.
-    let role = json!({
-        "kind": "join", "windowMs": 1000, "emit": "Each",
-        "where": "t.k == p.k", "select": "{\"t\": t.n, \"p\": p.n}",
-    });
+    let role = join(
+        ["t", "p"],
+        1000,
+        "Each",
+        [Some("t.k == p.k"), Some("{\"t\": t.n, \"p\": p.n}")],
+    );
     let inputs = json!([input("t", "a", "t"), input("p", "b", "p")]);
     let plan = plan(
         &role,

@@ -9,7 +9,7 @@ mod process;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use common::{Recipient, feeds, http_until, input, plan, publish, send, take};
+use common::{Recipient, feeds, http_until, input, join, plan, publish, send, take};
 use process::{Setting, cluster_streams, command};
 use serde_json::{Value, json};
 use streaming_plan::Plan;
@@ -19,10 +19,12 @@ use test_brokers::{RabbitMq, Redis};
 /// A join of `t` on Redis and `p` on `RabbitMQ` over windows of so many milliseconds.
 fn joiner(redis: &Redis, rabbitmq: &RabbitMq, window: u64, emit: &str) -> Plan {
     let queues = json!([{"topic": "p", "group": "c"}]);
-    let role = json!({
-        "kind": "join", "windowMs": window, "emit": emit,
-        "where": "t.k == p.k", "select": "{\"t\": t.n, \"p\": p.n}",
-    });
+    let role = join(
+        ["t", "p"],
+        window,
+        emit,
+        [Some("t.k == p.k"), Some("{\"t\": t.n, \"p\": p.n}")],
+    );
     let inputs = json!([input("t", "a", "t"), input("p", "b", "p")]);
     plan(
         &role,

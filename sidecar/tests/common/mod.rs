@@ -238,7 +238,7 @@ impl Running {
 /// A plan for a component `c`, with connections `a` and `b`, and a recipient called `recipient`.
 pub fn plan(role: &Value, inputs: &Value, more: &Value) -> Plan {
     let mut plan = json!({
-        "version": 1,
+        "version": streaming_plan::VERSION,
         "component": {"kind": "Joiner", "namespace": "ns", "name": "c", "uid": "uid"},
         "clusterStreams": {
             "a": {"protocol": "redis", "properties": {}},
@@ -264,6 +264,19 @@ pub fn input(variable: &str, cluster_stream: &str, topic: &str) -> Value {
         "deadLetter": {"clusterStream": "a", "topic": "dead"},
         "maxDeliveries": 0,
         "route": format!("{variable}-route"),
+    })
+}
+
+/// A join of two inputs over tumbling windows of so many milliseconds.
+pub fn join(inputs: [&str; 2], window_ms: u64, emit: &str, conditions: [Option<&str>; 2]) -> Value {
+    let [filter, select] = conditions;
+    json!({
+        "kind": "window",
+        "inputs": inputs.map(|variable| json!({"variable": variable})),
+        "windows": {"tumbling": {"length": window_ms * 1000}},
+        "emit": emit,
+        "filter": filter,
+        "select": select,
     })
 }
 

@@ -9,7 +9,7 @@ use streaming_sidecar::broker::Broker;
 use streaming_sidecar::broker::embedded::Embedded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::common::{PATIENCE, Recipient, Reply, Running, http_until, input, plan, publish, take};
+use crate::common::{PATIENCE, Recipient, Reply, Running, http_until, input, join, plan, publish, take};
 
 /// Two brokers, `a` and `b`.
 pub(crate) fn brokers() -> (Brokers, Arc<dyn Broker>, Arc<dyn Broker>) {
@@ -36,10 +36,15 @@ async fn at_the_start_of_a_window(seconds: u64) {
 async fn messages_of_two_brokers_meet_in_a_window() {
     let (brokers, a, b) = brokers();
     let recipient = Recipient::start().await;
-    let role = json!({
-        "kind": "join", "windowMs": 2000, "emit": "Batch",
-        "where": "t.id == p.id && p.use >= 1.0", "select": "{\"id\": t.id, \"use\": p.use}",
-    });
+    let role = join(
+        ["t", "p"],
+        2000,
+        "Batch",
+        [
+            Some("t.id == p.id && p.use >= 1.0"),
+            Some("{\"id\": t.id, \"use\": p.use}"),
+        ],
+    );
     let plan = plan(
         &role,
         &json!([input("t", "a", "tenants"), input("p", "b", "power")]),
@@ -95,10 +100,7 @@ async fn messages_of_two_brokers_meet_in_a_window() {
 async fn a_topic_that_is_joined_with_itself_is_read_once() {
     let (brokers, a, _) = brokers();
     let recipient = Recipient::start().await;
-    let role = json!({
-        "kind": "join", "windowMs": 2000, "emit": "Batch",
-        "where": "x.n < y.n", "select": "[x.n, y.n]",
-    });
+    let role = join(["x", "y"], 2000, "Batch", [Some("x.n < y.n"), Some("[x.n, y.n]")]);
     let inputs = json!([input("x", "a", "numbers"), input("y", "a", "numbers")]);
     let running = Running::start(
         plan(&role, &inputs, &json!({})),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::common::{Recipient, Reply, Running, input, plan, publish, take};
+use crate::common::{Recipient, Reply, Running, input, join, plan, publish, take};
 use crate::delivery::{all, brokers};
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn what_is_in_flight_is_acked_and_the_rest_comes_again() {
 async fn an_open_window_is_left_to_the_next_process() {
     let (brokers, a, b) = brokers();
     let recipient = Recipient::start().await;
-    let role = json!({"kind": "join", "windowMs": 3_600_000, "emit": "Batch", "where": null, "select": null});
+    let role = join(["x", "y"], 3_600_000, "Batch", [None, None]);
     let plan = plan(
         &role,
         &json!([input("x", "a", "t"), input("y", "b", "u")]),

@@ -26,7 +26,7 @@ fn another_window_is_another_plan_and_the_old_one_goes_after_the_rollout() {
         plan["data"]["plan.json"]
             .as_str()
             .unwrap()
-            .contains("\"windowMs\":5000")
+            .contains("{\"tumbling\":{\"length\":5000000}}")
     );
 
     space.roll_out("joiners", "join");
