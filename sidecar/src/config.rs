@@ -61,6 +61,7 @@ pub fn config(plan: &plan::Plan) -> Result<Config, ConfigError> {
         plan.outputs.len(),
     );
     Ok(Config {
+        late: plan.late_to.is_some(),
         memory_budget: plan.memory_budget,
         seed: RandomState::new().hash_one(()),
         ..config

@@ -1,5 +1,7 @@
 //! The numbers behind `/metrics`. Their names and meanings are documented in `docs/metrics.md`, and stable.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -50,6 +52,7 @@ pub(crate) struct Metrics {
     dead_lettered: Family<Reason, Counter>,
     expression_errors: Family<Reason, Counter>,
     held_bytes: Gauge,
+    watermark: Gauge<f64, AtomicU64>,
     connected: Family<Link, Gauge>,
     window_delivery: Histogram,
 }
@@ -59,6 +62,7 @@ pub(crate) struct Metrics {
 struct Input {
     received: Counter,
     filtered: Counter,
+    late: Counter,
     acked: Counter,
 }
 
@@ -100,6 +104,7 @@ impl Metrics {
         };
         let received = by_stream("received", "Messages that arrived, repeats included");
         let filtered = by_stream("filtered", "Messages that a filter kept out");
+        let late = by_stream("late", "Messages that came when all of their windows had closed");
         let acked = by_stream("acked", "Messages that were acked");
         let inputs = streams.iter().map(|stream| {
             let label = Stream {
@@ -108,6 +113,7 @@ impl Metrics {
             Input {
                 received: received.get_or_create_owned(&label),
                 filtered: filtered.get_or_create_owned(&label),
+                late: late.get_or_create_owned(&label),
                 acked: acked.get_or_create_owned(&label),
             }
         });
@@ -120,11 +126,17 @@ impl Metrics {
         let dead_lettered = by_reason("dead_lettered", "Dead letters");
         let expression_errors = by_reason("expression_errors", "Evaluations of expressions that failed");
         let (held_bytes, connected) = (Gauge::default(), Family::<Link, Gauge>::default());
+        let watermark = Gauge::<f64, AtomicU64>::default();
         let window_delivery = Histogram::new(SECONDS);
         registry.register(
             "held_bytes",
             "Bytes held in windows and results",
             held_bytes.clone(),
+        );
+        registry.register(
+            "watermark_seconds",
+            "Event time: what happened before is late where its windows have closed",
+            watermark.clone(),
         );
         registry.register("connected", "1 where a connection is there", connected.clone());
         registry.register(
@@ -145,6 +157,7 @@ impl Metrics {
             dead_lettered,
             expression_errors,
             held_bytes,
+            watermark,
             connected,
             window_delivery,
         }
@@ -156,6 +169,7 @@ impl Metrics {
             let before = before.inputs.get(at).copied().unwrap_or_default();
             input.received.inc_by(now.received - before.received);
             input.filtered.inc_by(now.filtered - before.filtered);
+            input.late.inc_by(now.late - before.late);
             input.acked.inc_by(now.acked - before.acked);
         }
         self.matched.inc_by(now.rows - before.rows);
@@ -179,6 +193,11 @@ impl Metrics {
         }
         self.held_bytes
             .set(i64::try_from(now.held_bytes).unwrap_or(i64::MAX));
+        if let Some(Time(watermark)) = now.watermark {
+            // Milliseconds of any year survive in a double.
+            #[allow(clippy::cast_precision_loss)]
+            self.watermark.set(watermark as f64 / 1e6);
+        }
     }
 
     pub(crate) fn session(&self) {

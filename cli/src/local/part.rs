@@ -22,6 +22,8 @@ pub(crate) struct Part {
     pub(super) recipients: Vec<Recipient>,
     /// By input; a Stream that is a dead letter itself has none.
     pub(super) dead_letters: Vec<Option<TopicId>>,
+    /// Where late messages go.
+    pub(super) late: Option<TopicId>,
     pub(super) arrived: Arrived,
 }
 
@@ -86,6 +88,7 @@ impl Part {
             });
             dead_letters.push(input.dead_letter.as_ref().map(|to| topic(broker, to)));
         }
+        let late = plan.late_to.as_ref().map(|to| topic(broker, to));
         let route = |component: &str, route: &str| Recipient::Route {
             to: format!("{component}/{route}").into(),
             component: component.to_owned(),
@@ -119,6 +122,7 @@ impl Part {
             inputs,
             recipients,
             dead_letters,
+            late,
             arrived: Arrived::default(),
         })
     }

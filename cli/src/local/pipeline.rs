@@ -294,6 +294,7 @@ impl Pipeline {
             inputs,
             recipients,
             dead_letters,
+            late,
             arrived,
             ..
         } = &mut parts[index];
@@ -325,6 +326,7 @@ impl Pipeline {
                 None => None,
             },
             Target::DeadLetter(input) => dead_letters.get(input).copied().flatten(),
+            Target::Late => *late,
         };
         let Some(topic) = topic else {
             return Answer::Retry("what fails on a dead-letter topic stays there".to_owned());

@@ -77,6 +77,20 @@ impl Messages {
         )
     }
 
+    /// Those that `keep` says yes to.
+    pub(crate) fn retain(self, mut keep: impl FnMut(Handle) -> bool) -> Messages {
+        match self {
+            Messages::One(handle) if keep(handle) => Messages::One(handle),
+            Messages::One(_) => Messages::Many(Vec::new()),
+            Messages::Many(mut inputs) => {
+                for (input, tokens) in inputs.iter_mut().enumerate() {
+                    tokens.retain(|token| keep(Handle { input, token: *token }));
+                }
+                Messages::Many(inputs)
+            }
+        }
+    }
+
     /// Bytes held for them.
     pub(crate) fn bytes(&self) -> u64 {
         let tokens = match self {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::time::Time;
 use crate::window::Window;
 
 /// Totals of one component since it was created.
@@ -23,6 +24,9 @@ pub struct Counters {
     pub retried: u64,
     /// Bytes held now: windows, results and dead letters that wait, and what is needed to ack their messages.
     pub held_bytes: u64,
+    /// How far event time has come: what happened before is late where its windows have closed. `None` in receipt
+    /// time, and until every input has said something.
+    pub watermark: Option<Time>,
 }
 
 /// Totals of one input.
@@ -32,6 +36,8 @@ pub struct InputCounters {
     pub received: u64,
     /// Messages that a filter on this input alone kept out, failures of the filter included.
     pub filtered: u64,
+    /// Messages that came when all of their windows had closed.
+    pub late: u64,
     /// Messages that were acked.
     pub acked: u64,
 }

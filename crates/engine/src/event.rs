@@ -30,6 +30,8 @@ pub struct Event {
     pub data: Data,
     /// Why it is a dead letter, if it is one.
     pub dead_letter: Option<DeadLetter>,
+    /// The extension attribute `watermark`: of the events that come after this one, none happened before it.
+    pub watermark: Option<Time>,
 }
 
 /// The place a message was taken from.
@@ -99,6 +101,12 @@ impl Event {
         if let Ok(time) = jiff::Timestamp::from_microsecond(self.time.0) {
             attribute(&mut out, "time", &time.to_string());
         }
+        if let Some(Ok(watermark)) = self
+            .watermark
+            .map(|time| jiff::Timestamp::from_microsecond(time.0))
+        {
+            attribute(&mut out, "watermark", &watermark.to_string());
+        }
         if let Some(origin) = &self.origin {
             attribute(&mut out, "pubsubname", &origin.cluster_stream);
             attribute(&mut out, "topic", &origin.topic);
@@ -160,6 +168,7 @@ mod tests {
             origin: None,
             data,
             dead_letter: None,
+            watermark: None,
         }
     }
 
@@ -168,6 +177,14 @@ mod tests {
         let event = event(Data::Json(b"[1,2]".to_vec()));
         insta::assert_snapshot!(String::from_utf8(event.to_cloudevent()).unwrap(), @r#"{"specversion":"1.0","id":"0f","source":"/ns/joiner/a\"b","type":"t","time":"1970-01-01T00:00:01.5Z","datacontenttype":"application/json","data":[1,2]}"#);
         assert_eq!(*event.data(), *b"[1,2]");
+    }
+
+    #[test]
+    fn a_result_in_event_time_says_how_far_time_is() {
+        let mut event = event(Data::Json(b"1".to_vec()));
+        event.watermark = Some(Time(2_000_000));
+        let text = String::from_utf8(event.to_cloudevent()).unwrap();
+        assert!(text.contains(r#""watermark":"1970-01-01T00:00:02Z""#), "{text}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::time::Time;
+use crate::window::Window;
 
 /// An identity, 128 bits of a BLAKE3 hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +64,34 @@ impl Id {
         let mut hash = Hash::new(b't');
         hash.text(cluster_stream);
         hash.text(topic);
+        hash.finish()
+    }
+
+    /// A message that nobody named, by what it says: the same wherever it stands among others.
+    pub(crate) fn of_content(topic: Id, payload: &[u8]) -> Id {
+        let mut hash = Hash::new(b'c');
+        hash.bytes(&topic.0);
+        hash.bytes(payload);
+        hash.finish()
+    }
+
+    /// The id of a message that is the same as so many before it.
+    pub(crate) fn repeated(self, times: u64) -> Id {
+        if times == 0 {
+            return self;
+        }
+        let mut hash = Hash::new(b'o');
+        hash.bytes(&self.0);
+        hash.bytes(&times.to_le_bytes());
+        hash.finish()
+    }
+
+    /// What is in one window, where the same may be in another.
+    pub(crate) fn in_window(self, window: Window) -> Id {
+        let mut hash = Hash::new(b'w');
+        hash.bytes(&self.0);
+        hash.bytes(&window.start.0.to_le_bytes());
+        hash.bytes(&window.end.0.to_le_bytes());
         hash.finish()
     }
 
@@ -155,7 +184,7 @@ mod tests {
         assert_ne!(Id::of_topic("ab", "c"), Id::of_topic("a", "bc"));
         let topic = Id::of_topic("a", "b");
         let positions = [
-            "",
+            "9d720bbe201f32114b345eb39d3badc9",
             "\0",
             "1",
             "1\0",
@@ -182,6 +211,9 @@ mod tests {
             Id::of_position(Id([1; 16]), "1-0"),
             Id::of_position(Id([1; 16]), "1234567890123456"),
             of_one(b'r', "uid", Id([7; 16])),
+            Id::of_content(Id([1; 16]), b"{}"),
+            Id([7; 16]).repeated(1),
+            Id([7; 16]).in_window(Window::ALL),
         ];
         let expected = [
             "a56c899d80184e95104aae0e185441f7",
@@ -189,6 +221,9 @@ mod tests {
             "302c3101010101010101010101010102",
             "aa90004d3d630645ae28bc82e440ef2a",
             "5a37c161be9624a531689802494e884b",
+            "da81d7fb6e0e9b806c78bab5a8f99bca",
+            "76c5f95db26a6e0096321de8fdd5076b",
+            "9d720bbe201f32114b345eb39d3badc9",
         ];
         assert_eq!(ids.map(Id::hex).as_slice(), expected);
     }

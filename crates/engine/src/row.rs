@@ -83,6 +83,13 @@ impl RowBuilder {
         self.text.shrink_to(KEEP);
     }
 
+    /// Makes the row what [`RowBuilder::parts`] gave.
+    pub(crate) fn restore(&mut self, slots: &[u8], text: &str) {
+        self.reset(0);
+        self.slots.extend_from_slice(slots);
+        self.text.push_str(text);
+    }
+
     /// Sets a slot to what the message holds at its path.
     #[inline]
     pub fn set(&mut self, slot: usize, field: Field<'_>) {

@@ -131,7 +131,7 @@ fn a_row_that_select_fails_on_goes_to_the_dead_letters() {
     runner.deliver(&Message::new(1, 0, r#"{"k":1,"v":3}"#));
     let mut held = |to: Target, _: &_| match to {
         Target::Output(_) => Answer::Accepted,
-        Target::DeadLetter(_) => Answer::Retry("full".to_owned()),
+        Target::DeadLetter(_) | Target::Late => Answer::Retry("full".to_owned()),
     };
     runner.until(20, &mut held);
     assert_eq!(runner.data(Target::Output(0)), [r#"[{"v":3,"w":"y"}]"#]);

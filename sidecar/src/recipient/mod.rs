@@ -26,6 +26,7 @@ pub(crate) struct Recipients {
     outputs: Vec<Recipient>,
     /// By input. An input that is a dead letter itself has none.
     dead_letters: Vec<Option<Recipient>>,
+    late: Option<Recipient>,
 }
 
 /// One recipient.
@@ -96,6 +97,7 @@ impl Recipients {
                 .iter()
                 .map(dead_letter)
                 .collect::<Result<_, NoWay>>()?,
+            late: plan.late_to.as_ref().map(topic).transpose()?,
         })
     }
 
@@ -104,6 +106,7 @@ impl Recipients {
         match target {
             Target::Output(output) => self.outputs.get(output).cloned(),
             Target::DeadLetter(input) => self.dead_letters.get(input).cloned().flatten(),
+            Target::Late => self.late.clone(),
         }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Near the limit the input that holds the most is paused: it is the furthest ahead, and what the others may
 //! still bring is what its messages wait for. At the limit all are. When half is free again all go on. Nothing
-//! that arrives is ever turned away.
+//! that arrives is ever turned away. In event time the furthest ahead is who has the latest events, and who has the
+//! earliest goes on where nothing else can: only its messages let windows close.
 
 use super::effects::Effect;
+use crate::time::Time;
 
 /// Bytes held, and which inputs are paused because of them.
 pub(super) struct Budget {
@@ -53,34 +55,54 @@ impl Budget {
         }
     }
 
-    /// Says which inputs to pause and resume. Only those that `pausable` names are paused.
-    pub(super) fn check(&mut self, pausable: impl Fn(usize) -> bool, mut tell: impl FnMut(Effect)) {
+    fn is_near(&self) -> bool {
+        self.held() >= self.limit / 4 * 3
+    }
+
+    /// Whether anything may have to be said.
+    pub(super) fn is_tight(&self) -> bool {
+        self.is_near() || self.paused.contains(&true)
+    }
+
+    /// Says which inputs to pause and resume. Only those that `pausable` names are paused; of them `ahead` says how
+    /// far each is. `spare` is one that must go on all the same, if there is one.
+    pub(super) fn check(
+        &mut self,
+        pausable: impl Fn(usize) -> bool,
+        ahead: impl Fn(usize) -> Time,
+        spare: Option<usize>,
+        mut tell: impl FnMut(Effect),
+    ) {
         let held = self.held();
-        if held < self.limit / 4 * 3 {
-            if held <= self.limit / 2 && self.paused.contains(&true) {
-                for (input, paused) in self.paused.iter_mut().enumerate() {
-                    if std::mem::take(paused) {
-                        tell(Effect::Resume { input });
-                    }
+        let near = self.is_near();
+        if held <= self.limit / 2 {
+            for (input, paused) in self.paused.iter_mut().enumerate() {
+                if std::mem::take(paused) {
+                    tell(Effect::Resume { input });
                 }
             }
             return;
         }
-        if held < self.limit {
+        if held >= self.limit {
+            for input in 0..self.inputs.len() {
+                if pausable(input) && Some(input) != spare && !self.paused[input] {
+                    self.paused[input] = true;
+                    tell(Effect::Pause { input });
+                }
+            }
+        } else if near && !self.paused.contains(&true) {
             let furthest = (0..self.inputs.len())
                 .rev()
-                .max_by_key(|input| self.inputs[*input]);
-            if let Some(input) = furthest.filter(|input| pausable(*input) && !self.paused.contains(&true)) {
+                .max_by_key(|input| (ahead(*input), self.inputs[*input]));
+            if let Some(input) = furthest.filter(|input| pausable(*input) && Some(*input) != spare) {
                 self.paused[input] = true;
                 tell(Effect::Pause { input });
             }
-            return;
         }
-        for input in 0..self.inputs.len() {
-            if pausable(input) && !self.paused[input] {
-                self.paused[input] = true;
-                tell(Effect::Pause { input });
-            }
+        if let Some(input) = spare
+            && std::mem::take(&mut self.paused[input])
+        {
+            tell(Effect::Resume { input });
         }
     }
 }

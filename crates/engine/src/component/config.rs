@@ -19,6 +19,8 @@ pub struct Config {
     pub inputs: Vec<InputConfig>,
     /// How many recipients there are. Each gets every result. Of no meaning for a relay.
     pub outputs: usize,
+    /// Whether late messages go to [`Target::Late`](super::Target::Late); if not, they are dropped.
+    pub late: bool,
     /// Bytes that it may hold. Close to them inputs are paused.
     pub memory_budget: u64,
     /// Larger messages are dead-lettered.
@@ -40,6 +42,7 @@ impl Config {
             role,
             inputs,
             outputs,
+            late: false,
             memory_budget: 64 * 1024 * 1024,
             max_message_bytes: MAX_MESSAGE_BYTES,
             backoff: Backoff::default(),

@@ -63,6 +63,8 @@ pub enum Target {
     Output(usize),
     /// The dead-letter topic of an input.
     DeadLetter(usize),
+    /// Where messages go that come when all of their windows have closed.
+    Late,
 }
 
 /// Names one delivery.

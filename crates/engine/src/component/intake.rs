@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::shipping::Shipment;
-use super::{Component, Effect, Incoming, OverBudget, Role};
+use super::{Component, Incoming, Role};
 use crate::event::{Data, Event, Origin};
 use crate::id::{self, Id};
-use crate::join::{Arrival, JoinSpec, OpenWindow};
-use crate::json::{DecodeError, Identity};
+use crate::join::JoinSpec;
+use crate::json::{DecodeError, Decoded, Identity};
 use crate::map::{MapError, MapSpec, Mapped};
 use crate::time::Time;
-use crate::window::Window;
+use crate::window::{Tumbling, Window, Windowing};
 
 /// A message was delivered as often as its input allows.
 const TOO_MANY_DELIVERIES: &str = "TooManyDeliveries";
@@ -26,6 +26,7 @@ impl Component {
             return;
         };
         self.counters.inputs[message.input].received += 1;
+        self.now = now;
         self.sequence += 1;
         if input.max_deliveries > 0 && message.attempts >= input.max_deliveries {
             // It may be what brought the process down before: it is not even looked at.
@@ -42,53 +43,47 @@ impl Component {
     }
 
     fn join(&mut self, spec: &JoinSpec, message: &Incoming<'_>, now: Time) {
-        let layout = spec.layout(message.input);
-        let extra = usize::from(spec.keeps_messages());
-        let input = &mut self.inputs[message.input];
-        let decoded = match input
-            .decoder
-            .decode(message.payload, layout, extra, &mut self.row)
-        {
+        if let Some(time) = spec.times().and_then(|times| times.get(message.input)?.as_ref()) {
+            return self.join_in_event_time(spec, time, message, now);
+        }
+        let Windowing::Tumbling(windows) = spec.windows() else {
+            return self.join_in_receipt_time(spec, message, now);
+        };
+        let decoded = match self.decode(spec, message) {
             Ok(decoded) => decoded,
             Err(error) => return self.undecodable(message, &error, now),
         };
+        let window = self.window(windows, message.received, now);
+        let (topic, sequence) = (self.inputs[message.input].topic(message.topic), self.sequence);
+        let id = || identify(decoded.identity.as_ref(), topic, message, sequence);
+        if !self.enter(spec, window, message.input, (id, message.token)) {
+            self.counters.inputs[message.input].filtered += 1;
+            self.ack(message.input, message.token);
+        }
+    }
+
+    /// Decodes a message into the row at hand.
+    pub(super) fn decode<'p>(
+        &mut self,
+        spec: &JoinSpec,
+        message: &Incoming<'p>,
+    ) -> Result<Decoded<'p>, DecodeError> {
+        let layout = spec.layout(message.input);
+        let extra = usize::from(spec.keeps_messages());
+        let input = &mut self.inputs[message.input];
+        let decoded = input
+            .decoder
+            .decode(message.payload, layout, extra, &mut self.row)?;
         if spec.keeps_messages() {
             self.row.set_json(layout.slots(), &decoded.data);
         }
-        let window = self.window(spec, message.received, now);
-        let seed = self.seed;
-        let open = self
-            .open
-            .entry(window.start)
-            .or_insert_with(|| OpenWindow::new(spec, window, seed));
-        let before = open.bytes(message.input);
-        let (topic, sequence) = (self.inputs[message.input].topic(message.topic), self.sequence);
-        let id = || identify(decoded.identity.as_ref(), topic, message, sequence);
-        let errors = &mut self.counters.expression_errors;
-        let arrival = open.arrive(spec, message.input, (id, message.token), &self.row, |error| {
-            *errors.entry(error.reason()).or_default() += 1;
-        });
-        let after = open.bytes(message.input);
-        if arrival == Arrival::Filtered {
-            self.counters.inputs[message.input].filtered += 1;
-            return self.ack(message.input, message.token);
-        }
-        self.budget.add(Some(message.input), after.saturating_sub(before));
-        let budget = self.budget.limit();
-        if self.budget.held() >= budget && !open.over_budget {
-            let held = (0..spec.inputs()).map(|input| open.bytes(input)).sum();
-            if held >= budget {
-                open.over_budget = true;
-                self.effects
-                    .push(Effect::OverBudget(OverBudget { window, held, budget }));
-            }
-        }
+        Ok(decoded)
     }
 
     /// The window that a message goes to: that of when it was received, but none before the oldest open window or
     /// the current one, whichever is older. While redelivery after a start goes on there is no such bound, so that
     /// a window's messages meet again.
-    fn window(&mut self, spec: &JoinSpec, received: Time, now: Time) -> Window {
+    fn window(&mut self, windows: Tumbling, received: Time, now: Time) -> Window {
         let latest = self.latest;
         // Nearly always the window of the last message is that of this one and of the present. To say so takes
         // no division.
@@ -96,15 +91,15 @@ impl Component {
             return latest;
         }
         let bound = if self.live() {
-            let current = spec.windows().of(now).start;
+            let current = windows.of(now).start;
             self.open
                 .keys()
                 .next()
-                .map_or(current, |oldest| current.min(*oldest))
+                .map_or(current, |oldest| current.min(oldest.start))
         } else {
             Time(i64::MIN)
         };
-        self.latest = spec.windows().of(received.max(bound));
+        self.latest = windows.of(received.max(bound));
         self.latest
     }
 
@@ -146,6 +141,7 @@ impl Component {
             origin: None,
             data: Data::Json(data),
             dead_letter: None,
+            watermark: None,
         };
         let group = self.hold_one(message);
         let shipment = Shipment {
@@ -176,8 +172,9 @@ impl Component {
             }),
             data: Data::Json(payload),
             dead_letter: None,
+            watermark: None,
         };
-        if let Some(Identity { source, id, kind }) = identity {
+        if let Some(Identity { source, id, kind, .. }) = identity {
             event.id = id.into_owned();
             event.source = source.into();
             event.kind = Cow::Owned(kind.into_owned());
@@ -201,7 +198,7 @@ impl Component {
 }
 
 impl Component {
-    fn undecodable(&mut self, message: &Incoming<'_>, error: &DecodeError, now: Time) {
+    pub(super) fn undecodable(&mut self, message: &Incoming<'_>, error: &DecodeError, now: Time) {
         let count = message.attempts.saturating_add(1);
         self.dead_letter_message(message, error.reason(), error.to_string(), count, now);
     }

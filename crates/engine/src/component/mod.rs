@@ -2,13 +2,19 @@
 //!
 //! The runner hands in what happens ([`Component::message`], [`Component::answered`], the passing of time) and
 //! carries out what [`Component::poll_effect`] asks for. The files follow a message: [`intake`] decodes it and
-//! hands it to the component's role, [`windows`] holds it for a join, [`shipping`] gets what was made of it
+//! hands it to the component's role, [`ordered`] lets it wait for earlier ones where windows go by when events
+//! happened ([`clock`] says how far that is), [`windows`] holds it for a join, [`shipping`] gets what was made of it
 //! accepted, and then it is acked. [`budget`] watches over what is held meanwhile.
 
 mod budget;
+mod clock;
 mod config;
 mod effects;
 mod intake;
+mod late;
+mod ordered;
+mod reorder;
+mod sessions;
 mod shipping;
 mod windows;
 
@@ -18,18 +24,23 @@ use std::sync::Arc;
 pub use config::{Config, Incoming, InputConfig, Role};
 pub use effects::{Effect, OverBudget, SendId, Target};
 
-use crate::ack::{GroupId, Ledger, Messages};
+use rustc_hash::FxHashMap;
+
+use crate::ack::{GroupId, Handle, Ledger, Messages};
 use crate::counters::{Counters, InputCounters};
 use crate::delivery::{Answer, Outbox};
 use crate::id::Id;
-use crate::join::{Closing, OpenWindow};
+use crate::join::{Closing, InputTime, OpenWindow};
 use crate::json::Decoder;
 use crate::row::RowBuilder;
 use crate::time::Time;
 use crate::window::Window;
 use budget::Budget;
+use clock::{Clock, Patience};
 use effects::Effects;
-use windows::SLICE;
+use reorder::Reorder;
+use sessions::Sessions;
+use windows::{SLICE, Slot};
 
 /// One component's state.
 pub struct Component {
@@ -38,8 +49,22 @@ pub struct Component {
     role: Arc<Role>,
     inputs: Vec<Input>,
     row: RowBuilder,
-    /// Windows by their start. Empty for other roles than joins.
-    open: BTreeMap<Time, OpenWindow>,
+    /// Windows in the order in which they close. Empty for other roles than joins.
+    open: BTreeMap<Slot, OpenWindow>,
+    /// The sessions among them.
+    sessions: Sessions,
+    /// Messages that wait for earlier ones.
+    reorder: Reorder,
+    /// Event time; `None` in receipt time.
+    clock: Option<Clock>,
+    /// Messages in more than one window, and in how many of them they are still needed.
+    shares: FxHashMap<Handle, u32>,
+    /// Whether late messages are sent on.
+    keeps_late: bool,
+    /// When it was last called.
+    now: Time,
+    /// Whether it was reported that it holds too much and goes on all the same.
+    stuck: bool,
     /// What the windows' keys are hashed with.
     seed: u64,
     /// The window that is being joined.
@@ -47,7 +72,7 @@ pub struct Component {
     /// The window of the last message.
     latest: Window,
     ledger: Ledger,
-    /// Recipients first, then the dead-letter topic of each input.
+    /// Recipients first, then the dead-letter topic of each input, then where late messages go.
     outboxes: Vec<Outbox>,
     recipients: usize,
     budget: Budget,
@@ -86,6 +111,7 @@ impl Component {
             role,
             inputs,
             outputs,
+            late,
             memory_budget,
             max_message_bytes,
             backoff,
@@ -103,11 +129,28 @@ impl Component {
         };
         let mut outboxes: Vec<Outbox> = (0..recipients).map(outbox).collect();
         outboxes.extend(inputs.iter().map(|_| Outbox::new(backoff, 1, 0)));
+        outboxes.push(Outbox::new(backoff, 1, 0));
+        let times = match &role {
+            Role::Join(spec) => spec.times(),
+            Role::Map(_) | Role::Relay { .. } => None,
+        };
+        let patience = |time: &InputTime| Patience {
+            out_of_orderness: time.out_of_orderness,
+            idle_timeout: time.idle_timeout,
+        };
+        let clock = times.map(|times| Clock::new(times.iter().map(|time| time.as_ref().map(patience))));
         Component {
             uid,
             source: source.into(),
             row: RowBuilder::default(),
             open: BTreeMap::new(),
+            sessions: Sessions::new(),
+            reorder: Reorder::default(),
+            clock,
+            shares: FxHashMap::default(),
+            keeps_late: late,
+            now: Time(i64::MIN),
+            stuck: false,
             seed,
             closing: None,
             latest: Window::default(),
@@ -139,13 +182,20 @@ impl Component {
     /// component started. From when all inputs have, windows close.
     pub fn recovered(&mut self, input: usize, now: Time) {
         if let Some(input) = self.inputs.get_mut(input) {
-            input.recovered = true;
+            let before = std::mem::replace(&mut input.recovered, true);
+            if !before
+                && self.live()
+                && let Some(clock) = &mut self.clock
+            {
+                clock.start(now);
+            }
         }
         self.timeout(now);
     }
 
     /// A recipient has answered a [`Effect::Send`]. An answer to something that was answered before is ignored.
     pub fn answered(&mut self, send: SendId, answer: Answer, now: Time) {
+        self.now = now;
         self.settle_answer(send, answer, now);
         self.mind_budget();
     }
@@ -154,8 +204,11 @@ impl Component {
     /// that takes long to join is not finished by one call: [`Component::poll_timeout`] asks for another one at
     /// once, so that the runner can look at other things in between.
     pub fn timeout(&mut self, now: Time) {
+        self.now = now;
         if self.live() {
-            self.close_windows(now, now, SLICE);
+            self.elapse(now);
+            let until = self.clock.as_ref().map_or(now, Clock::watermark);
+            self.progress(until, now, SLICE);
         }
         for outbox in 0..self.outboxes.len() {
             self.pump(outbox, now);
@@ -165,18 +218,28 @@ impl Component {
 
     /// When [`Component::timeout`] has to be called next, if at all.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let closing = self.closing.as_ref().map(Closing::bounds);
-        let window = closing
-            .or_else(|| self.open.values().next().map(OpenWindow::bounds))
-            .filter(|_| self.live())
-            .map(|window| window.end);
         let retry = self.outboxes.iter().filter_map(Outbox::next_retry).min();
+        let window = if !self.live() {
+            None
+        } else if self.is_due() {
+            Some(self.now)
+        } else if let Some(clock) = &self.clock {
+            let holds = !self.open.is_empty() || !self.reorder.is_empty();
+            clock.deadline().filter(|_| holds)
+        } else {
+            self.open.keys().next().map(|slot| slot.end)
+        };
         window.into_iter().chain(retry).min()
     }
 
     /// Closes all windows now, as when no more messages come.
     pub fn flush(&mut self, now: Time) {
-        self.close_windows(Time::MAX, now, u64::MAX);
+        self.now = now;
+        let end = self.last_end();
+        if let (Some(clock), Some(end)) = (&mut self.clock, end) {
+            clock.raise(end);
+        }
+        self.progress(Time::MAX, now, u64::MAX);
         self.mind_budget();
     }
 
@@ -192,7 +255,7 @@ impl Component {
 
     /// Whether nothing is held: no window is open and nothing waits to be accepted.
     pub fn is_idle(&self) -> bool {
-        self.open.is_empty() && self.closing.is_none() && self.ledger.is_empty()
+        self.open.is_empty() && self.reorder.is_empty() && self.closing.is_none() && self.ledger.is_empty()
     }
 
     /// Whether all inputs have recovered.
@@ -210,11 +273,40 @@ impl Component {
     fn release(&mut self, group: GroupId) {
         if let Some(messages) = self.ledger.settle(group) {
             self.budget.sub(None, messages.bytes());
+            let messages = if self.shares.is_empty() {
+                messages
+            } else {
+                self.unshare(messages)
+            };
             for (input, count) in messages.count() {
                 self.counters.inputs[input].acked += count;
             }
             self.effects.ack(messages);
         }
+    }
+
+    /// A message is in several windows, and acked with the last of them.
+    fn share(&mut self, input: usize, token: u64, windows: u32) {
+        self.budget.add(None, SHARE);
+        self.shares.insert(Handle { input, token }, windows);
+    }
+
+    /// Those of a group's messages that no other window needs.
+    fn unshare(&mut self, messages: Messages) -> Messages {
+        let shares = &mut self.shares;
+        let budget = &mut self.budget;
+        messages.retain(|handle| match shares.get_mut(&handle) {
+            Some(windows) if *windows > 1 => {
+                *windows -= 1;
+                false
+            }
+            Some(_) => {
+                shares.remove(&handle);
+                budget.sub(None, SHARE);
+                true
+            }
+            None => true,
+        })
     }
 
     /// Acks a message that nothing depends on.
@@ -225,14 +317,45 @@ impl Component {
 
     /// Pauses and resumes inputs by what is held.
     fn mind_budget(&mut self) {
+        self.counters.held_bytes = self.budget.held();
+        if !self.budget.is_tight() {
+            self.stuck = false;
+            return;
+        }
+        let spare = self.spare();
         let Component {
             budget,
             effects,
             inputs,
+            clock,
+            now,
             ..
         } = self;
+        let ahead = |clock: &Option<Clock>, input: usize| match clock {
+            Some(clock) => clock.furthest(input),
+            None => Time(0),
+        };
+        let mut told = Vec::new();
         // What an input redelivers after a crash fitted before; to pause it could mean to wait for ever.
-        budget.check(|input| inputs[input].recovered, |effect| effects.push(effect));
-        self.counters.held_bytes = self.budget.held();
+        budget.check(
+            |input| inputs[input].recovered,
+            |input| ahead(clock, input),
+            spare,
+            |effect| told.push(effect),
+        );
+        for effect in told {
+            if let (Some(clock), Effect::Pause { input } | Effect::Resume { input }) = (&mut *clock, &effect)
+            {
+                clock.pause(*input, matches!(effect, Effect::Pause { .. }), *now);
+            }
+            effects.push(effect);
+        }
+        if spare.is_some() && self.budget.held() >= self.budget.limit() && !self.stuck {
+            self.stuck = true;
+            self.report_stuck();
+        }
     }
 }
+
+/// Bytes that it takes to know in how many windows a message is.
+const SHARE: u64 = 2 * size_of::<(Handle, u32)>() as u64;

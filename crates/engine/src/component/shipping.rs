@@ -63,7 +63,8 @@ impl Component {
     pub(super) fn pump(&mut self, outbox: usize, now: Time) {
         let to = match outbox.checked_sub(self.recipients) {
             None => Target::Output(outbox),
-            Some(input) => Target::DeadLetter(input),
+            Some(input) if input < self.inputs.len() => Target::DeadLetter(input),
+            Some(_) => Target::Late,
         };
         while let Some((number, attempt, event)) = self.outboxes[outbox].poll(now) {
             // As many outboxes as recipients and inputs: far from 2^32.
@@ -132,6 +133,7 @@ impl Component {
                 position: String::new(),
                 count: parcel.attempts,
             }),
+            watermark: None,
         };
         self.send_dead_letter(letter, parcel.group, parcel.input, now);
         self.finish(parcel);
@@ -169,6 +171,7 @@ impl Component {
                 position: message.position.to_owned(),
                 count,
             }),
+            watermark: None,
         };
         let group = self.hold_one(message);
         self.send_dead_letter(letter, group, message.input, now);

@@ -1,14 +1,15 @@
-//! What happens when a window closes.
+//! Which windows a message goes into, and what happens when one closes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::shipping::{DEAD_LETTER, Shipment};
-use super::{Component, Effect, Role};
+use super::{Component, Effect, OverBudget, Role};
 use crate::event::{Data, DeadLetter, Event};
 use crate::id::Id;
-use crate::join::{Closed, Closing, FailedRow, JoinSpec};
+use crate::join::{Arrival, Closed, Closing, FailedRow, JoinSpec, OpenWindow};
 use crate::time::Time;
+use crate::window::{Window, Windowing};
 
 /// The input that speaks for a row where only one can: a row's dead letter goes to its topic.
 const FIRST: usize = 0;
@@ -16,34 +17,150 @@ const FIRST: usize = 0;
 /// Combinations of messages to look at before the runner has a look at everything else: about a millisecond.
 pub(super) const SLICE: u64 = 4096;
 
+/// Names an open window; windows close in this order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slot {
+    pub(super) end: Time,
+    pub(super) start: Time,
+    /// Whose session it is.
+    pub(super) key: Vec<u8>,
+}
+
+impl Slot {
+    pub(super) fn new(window: Window) -> Slot {
+        Slot {
+            end: window.end,
+            start: window.start,
+            key: Vec::new(),
+        }
+    }
+}
+
 impl Component {
+    /// Puts the message whose row is at hand into one window. Whether it is kept there.
+    pub(super) fn enter(
+        &mut self,
+        spec: &JoinSpec,
+        window: Window,
+        input: usize,
+        message: (impl FnOnce() -> Id, u64),
+    ) -> bool {
+        let seed = self.seed;
+        let open = self
+            .open
+            .entry(Slot::new(window))
+            .or_insert_with(|| OpenWindow::new(spec, window, seed));
+        let before = open.bytes(input);
+        let errors = &mut self.counters.expression_errors;
+        let arrival = open.arrive(spec, input, message, &self.row, |error| {
+            *errors.entry(error.reason()).or_default() += 1;
+        });
+        let after = open.bytes(input);
+        if arrival == Arrival::Filtered {
+            return false;
+        }
+        self.budget.add(Some(input), after.saturating_sub(before));
+        let budget = self.budget.limit();
+        if self.budget.held() >= budget && !open.over_budget {
+            let held = (0..spec.inputs()).map(|input| open.bytes(input)).sum();
+            if held >= budget {
+                open.over_budget = true;
+                self.effects
+                    .push(Effect::OverBudget(OverBudget { window, held, budget }));
+            }
+        }
+        true
+    }
+
+    /// Puts the message whose row is at hand into all of its windows that still take any.
+    pub(super) fn place(
+        &mut self,
+        spec: &JoinSpec,
+        at: Time,
+        input: usize,
+        (id, token): (Id, u64),
+        takes: impl Fn(&Component, Window) -> bool,
+    ) {
+        let mut kept = 0;
+        let mut enter = |component: &mut Component, window: Window| {
+            if takes(component, window) && component.enter(spec, window, input, (|| id, token)) {
+                kept += 1;
+            }
+        };
+        match spec.windows() {
+            Windowing::Unbounded => enter(self, Window::ALL),
+            Windowing::Tumbling(windows) => enter(self, windows.of(at)),
+            Windowing::Hopping(windows) => windows.of(at).for_each(|window| enter(self, window)),
+            Windowing::Session(sessions) => {
+                kept += u32::from(self.enter_session(spec, sessions, at, input, (id, token)));
+            }
+        }
+        match kept {
+            0 => {
+                self.counters.inputs[input].filtered += 1;
+                self.ack(input, token);
+            }
+            1 => {}
+            windows => self.share(input, token, windows),
+        }
+    }
+
     /// Closes all windows that end at `until` or before, the oldest first, as far as `work` goes: so many
-    /// combinations of messages are looked at.
-    pub(super) fn close_windows(&mut self, until: Time, now: Time, mut work: u64) {
+    /// combinations of messages are looked at. Messages that wait for their turn are put into their windows in
+    /// between, each when all windows that ended before it are closed: what happens depends on the messages alone,
+    /// not on when this is called.
+    pub(super) fn progress(&mut self, until: Time, now: Time, mut work: u64) {
         let role = Arc::clone(&self.role);
         let Role::Join(spec) = &*role else { return };
-        while work > 0
-            && let Some(mut closing) = self.closing.take().or_else(|| self.next_to_close(until))
-        {
-            if closing.advance(spec, &self.uid, self.budget.limit(), &mut work) {
-                self.close_window(spec, closing, now);
-            } else {
-                self.closing = Some(closing);
+        while work > 0 {
+            if let Some(mut closing) = self.closing.take() {
+                if closing.advance(spec, &self.uid, self.budget.limit(), &mut work) {
+                    self.close_window(spec, closing, now);
+                } else {
+                    self.closing = Some(closing);
+                }
+                continue;
+            }
+            let waiting = self.reorder.first().filter(|at| self.ripe(*at, until));
+            let closing = self
+                .open
+                .keys()
+                .next()
+                .map(|slot| slot.end)
+                .filter(|end| *end <= until);
+            match (waiting, closing) {
+                (Some(at), end) if end.is_none_or(|end| at < end) => {
+                    self.release_waiting(spec);
+                    work -= 1;
+                }
+                (_, Some(_)) => self.begin_closing(),
+                _ => return,
             }
         }
     }
 
-    fn next_to_close(&mut self, until: Time) -> Option<Closing> {
-        let first = self.open.first_entry()?;
-        let due = first.get().bounds().end <= until;
-        due.then(|| Closing::new(first.remove(), &self.uid))
+    /// Whether a message that waits may go into its windows, by how far time has come.
+    pub(super) fn ripe(&self, at: Time, until: Time) -> bool {
+        // In receipt time messages wait only until the inputs have recovered.
+        self.clock.is_none() || at < until
+    }
+
+    fn begin_closing(&mut self) {
+        if let Some((slot, open)) = self.open.pop_first() {
+            self.end_session(slot);
+            self.closing = Some(Closing::new(open, &self.uid));
+        }
     }
 
     fn close_window(&mut self, spec: &JoinSpec, closing: Closing, now: Time) {
         for input in 0..spec.inputs() {
             self.budget.sub(Some(input), closing.bytes(input));
         }
-        let time = closing.bounds().end;
+        let window = closing.bounds();
+        let time = window.end;
+        // Where windows overlap, one row may be a result of several.
+        let overlap = matches!(spec.windows(), Windowing::Hopping(_));
+        let named = |id: Id| if overlap { id.in_window(window) } else { id };
         let Closed {
             results,
             failed,
@@ -64,11 +181,12 @@ impl Component {
             attempts: 0,
         };
         for (id, data) in results {
-            let event = self.result(spec, id, data, time);
+            let event = self.result(spec, named(id), data, time);
             self.ship(event, &shipment, 0..self.recipients, now);
         }
         for row in failed {
-            let letter = self.failed_row(row, now);
+            let id = named(row.id);
+            let letter = self.failed_row(FailedRow { id, ..row }, now);
             self.send_dead_letter(letter, group, FIRST, now);
         }
         self.release(group);
@@ -83,6 +201,7 @@ impl Component {
             origin: None,
             data: Data::Json(data),
             dead_letter: None,
+            watermark: self.clock.is_some().then_some(time),
         }
     }
 
@@ -101,6 +220,7 @@ impl Component {
                 position: String::new(),
                 count: 0,
             }),
+            watermark: None,
         }
     }
 }

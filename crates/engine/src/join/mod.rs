@@ -14,6 +14,7 @@ mod open;
 mod plan;
 mod spec;
 mod store;
+mod timing;
 
 pub use explain::{Explanation, StepExplanation};
 pub use spec::{Clause, JoinSpec, SpecError};
@@ -21,3 +22,4 @@ pub use spec::{Clause, JoinSpec, SpecError};
 pub(crate) use emit::{Closed, Closing, FailedRow};
 pub(crate) use open::{Arrival, OpenWindow};
 pub(crate) use spec::{compile_select, compile_where, layout};
+pub(crate) use timing::{InputTime, TimeError, watermark};

@@ -69,6 +69,11 @@ impl OpenWindow {
         self.window
     }
 
+    /// A session is as long as its messages make it.
+    pub(crate) fn set_bounds(&mut self, window: Window) {
+        self.window = window;
+    }
+
     /// Takes a decoded message, if it can be in a row at all. `error` is told of evaluations that fail.
     pub(crate) fn arrive(
         &mut self,

@@ -4,10 +4,11 @@ use thiserror::Error;
 
 use super::explain::Explanation;
 use super::plan::Plan;
+use super::timing::{InputTime, Unbound};
 use crate::expr::{self, Diagnostic, Expr, Program, Scope, ScopeError};
 use crate::layout::Layout;
-use crate::query::{Emit, JoinKind, Query, Windows};
-use crate::window::Tumbling;
+use crate::query::{Emit, JoinKind, Query, QueryInput, Windows};
+use crate::window::Windowing;
 
 /// Which expression of a component is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,11 @@ pub enum SpecError {
     /// A join of less than two inputs.
     #[error("a join needs at least two inputs")]
     TooFewInputs,
+    /// Some inputs say when their events happened, and others don't.
+    #[error(
+        "some inputs have a timestamp and others don't: either all do, or windows go by when messages are received"
+    )]
+    MixedTime,
     /// What nothing runs yet.
     #[error("{0} can't run yet")]
     NotSupported(&'static str),
@@ -64,33 +70,32 @@ pub struct JoinSpec {
     pub(super) by_name: Vec<usize>,
     /// By input: the slots of its row and the paths that they stand for.
     pub(super) fields: Vec<Vec<(Vec<Box<str>>, usize)>>,
-    windows: Tumbling,
+    windows: Windowing,
+    /// In event time: by input, when its messages happened; a table's have no time.
+    times: Option<Vec<Option<InputTime>>>,
 }
 
 impl JoinSpec {
     /// Compiles a query. All that is wrong with its expressions is reported.
     pub fn compile(query: &Query) -> Result<JoinSpec, Vec<SpecError>> {
-        let Windows::Tumbling { length } = query.windows else {
-            return Err(vec![SpecError::NotSupported("windows that are not tumbling")]);
-        };
+        if query.windows == Windows::Unbounded {
+            return Err(vec![SpecError::NotSupported("a query without windows")]);
+        }
         let plain = query.on.is_none()
             && query.group_by.is_empty()
             && query.having.is_none()
             && query.trigger.is_none()
             && query.join == JoinKind::Inner
-            && query
-                .inputs
-                .iter()
-                .all(|input| input.time.is_none() && input.table.is_none());
+            && query.inputs.iter().all(|input| input.table.is_none());
         if !plain {
             return Err(vec![SpecError::NotSupported("more than an inner join")]);
         }
-        let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
-        let (filter, select) = (query.filter.as_deref(), query.select.as_deref());
-        JoinSpec::new(&variables, length, filter, select, query.emit).map_err(|error| vec![error])
+        let times = Unbound::compile(query)?;
+        JoinSpec::build(query, times).map_err(|error| vec![error])
     }
 
-    /// Compiles a join. `variables` are the names of the inputs in expressions, in the order of the inputs.
+    /// Compiles a join in receipt time over windows that tumble. `variables` are the names of the inputs in
+    /// expressions, in the order of the inputs.
     pub fn new(
         variables: &[&str],
         window_micros: i64,
@@ -98,14 +103,33 @@ impl JoinSpec {
         select: Option<&str>,
         emit: Emit,
     ) -> Result<JoinSpec, SpecError> {
-        let scope = Scope::new(variables)?.with_window();
+        let input = |variable: &&str| QueryInput {
+            variable: (*variable).to_owned(),
+            ..QueryInput::default()
+        };
+        let query = Query {
+            inputs: variables.iter().map(input).collect(),
+            windows: Windows::Tumbling {
+                length: window_micros,
+            },
+            filter: filter.map(str::to_owned),
+            select: select.map(str::to_owned),
+            emit,
+            ..Query::default()
+        };
+        JoinSpec::build(&query, Unbound::none())
+    }
+
+    fn build(query: &Query, times: Unbound<'_>) -> Result<JoinSpec, SpecError> {
+        let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
+        let scope = Scope::new(&variables)?.with_window();
         if variables.len() < 2 {
             return Err(SpecError::TooFewInputs);
         }
-        let filter = compile_where(filter, &scope)?;
-        let select = compile_select(select, &scope)?;
+        let filter = compile_where(query.filter.as_deref(), &scope)?;
+        let select = compile_select(query.select.as_deref(), &scope)?;
         let layouts: Vec<Layout> = (0..variables.len())
-            .map(|input| layout(input, [&filter, &select]))
+            .map(|input| Layout::new(paths(input, [&filter, &select]).chain(times.paths(input))))
             .collect();
         let views: Vec<&Layout> = layouts.iter().collect();
         let mut by_name: Vec<usize> = (0..variables.len()).collect();
@@ -117,11 +141,12 @@ impl JoinSpec {
             plan: Plan::new(filter, &views),
             select: select.as_ref().map(|select| select.bind(&views)),
             variables: variables.iter().map(|name| Box::from(*name)).collect(),
+            times: times.bind(&layouts),
             layouts,
-            emit,
+            emit: query.emit,
             by_name,
             fields,
-            windows: Tumbling::new(window_micros),
+            windows: Windowing::new(query.windows),
         })
     }
 
@@ -143,8 +168,13 @@ impl JoinSpec {
         }
     }
 
-    pub(crate) fn windows(&self) -> Tumbling {
+    pub(crate) fn windows(&self) -> Windowing {
         self.windows
+    }
+
+    /// In event time, when the messages of each input happened; `None` in receipt time.
+    pub(crate) fn times(&self) -> Option<&[Option<InputTime>]> {
+        self.times.as_deref()
     }
 
     pub(crate) fn layout(&self, input: usize) -> &Layout {

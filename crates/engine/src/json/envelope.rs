@@ -24,6 +24,8 @@ pub struct Identity<'p> {
     pub id: Cow<'p, str>,
     /// The attribute `type`.
     pub kind: Cow<'p, str>,
+    /// The extension attribute `watermark`: of the events that come after this one, none happened before.
+    pub watermark: Option<Cow<'p, str>>,
 }
 
 /// Where the parts of a CloudEvent are in its text.
@@ -31,6 +33,7 @@ pub(super) struct Envelope {
     source: Span,
     id: Span,
     kind: Span,
+    watermark: Option<Span>,
     data: Data,
 }
 
@@ -54,7 +57,7 @@ pub(super) fn scan(
 ) -> Result<Option<Envelope>, DecodeError> {
     let mut version = None;
     let (mut source, mut id, mut kind) = (None, None, None);
-    let (mut data, mut base64) = (Data::None, None);
+    let (mut data, mut base64, mut watermark) = (Data::None, None, None);
     scanner.peek();
     let outcome = scanner.object(None, |scanner, name| {
         let attribute = match name.text {
@@ -63,6 +66,7 @@ pub(super) fn scan(
             b"id" => &mut id,
             b"type" => &mut kind,
             b"data_base64" => &mut base64,
+            b"watermark" => &mut watermark,
             b"data" => {
                 let is_text = scanner.peek() == b'"';
                 let start = scanner.pos;
@@ -101,6 +105,7 @@ pub(super) fn scan(
             source,
             id,
             kind,
+            watermark,
             data,
         }),
         _ => None,
@@ -113,6 +118,7 @@ impl Envelope {
             source: value(text, self.source),
             id: value(text, self.id),
             kind: value(text, self.kind),
+            watermark: self.watermark.map(|span| value(text, span)),
         }
     }
 

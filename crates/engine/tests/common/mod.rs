@@ -73,6 +73,11 @@ impl Runner {
 
     /// Hands in a message, without looking at effects. Gives its token.
     pub fn deliver(&mut self, message: &Message) -> u64 {
+        self.deliver_on(&format!("topic{}", message.input), message)
+    }
+
+    /// Hands in a message of some topic.
+    pub fn deliver_on(&mut self, topic: &str, message: &Message) -> u64 {
         let token = self.next;
         self.next += 1;
         let position = match message.position.as_str() {
@@ -80,7 +85,6 @@ impl Runner {
             position => position.to_owned(),
         };
         self.unacked.insert((message.input, token), message.clone());
-        let topic = format!("topic{}", message.input);
         self.component.message(
             Incoming {
                 input: message.input,
@@ -88,7 +92,7 @@ impl Runner {
                 position: &position,
                 received: message.received,
                 attempts: 0,
-                topic: &topic,
+                topic,
                 key: None,
                 payload: &message.payload,
             },

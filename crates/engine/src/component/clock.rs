@@ -1,0 +1,233 @@
+//! Event time: how far it has come, by what has arrived.
+//!
+//! A partition is a topic of an input. Its watermark follows the latest event it had; that of an input is the
+//! lowest of its partitions', that of the component the lowest of its inputs'. What has been silent for as long as
+//! the input's idle timeout holds nothing back. Watermarks never go back (Akidau et al.: "Watermarks in Stream
+//! Processing Systems", 2021; Flink's rules but for a millisecond).
+
+use rustc_hash::FxHashMap;
+
+use crate::time::Time;
+
+/// Before any event.
+pub(super) const START: Time = Time(i64::MIN);
+
+/// Topics of one input that are told apart; those beyond count as one. A subscription with wildcards may have any
+/// number.
+const MAX_PARTITIONS: usize = 10_000;
+
+/// Event time as one component sees it.
+pub(super) struct Clock {
+    inputs: Vec<InputClock>,
+    watermark: Time,
+    /// No partition falls idle before this.
+    earliest: Time,
+}
+
+struct InputClock {
+    /// How much later than it happened an event may come.
+    bound: i64,
+    idle_timeout: Option<i64>,
+    /// Whether it says anything about event time: tables don't.
+    counts: bool,
+    paused: bool,
+    /// Until it had a message, what it is waited for with.
+    silence: Partition,
+    partitions: FxHashMap<Box<str>, Partition>,
+    /// The lowest of the partitions' watermarks that are not idle; `None` if all are.
+    watermark: Option<Time>,
+}
+
+#[derive(Clone, Copy)]
+struct Partition {
+    watermark: Time,
+    /// When it last had a message, in processing time.
+    last: Time,
+    idle: bool,
+}
+
+/// How long one input is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Microseconds that an event may come after one that happened later.
+    pub(crate) out_of_orderness: i64,
+    /// Microseconds without a message after which nothing is held back.
+    pub(crate) idle_timeout: Option<i64>,
+}
+
+impl Clock {
+    /// Of inputs; `None` for one whose messages have no time.
+    pub(super) fn new(inputs: impl Iterator<Item = Option<Patience>>) -> Clock {
+        let input = |patience: Option<Patience>| InputClock {
+            bound: patience.map_or(0, |patience| patience.out_of_orderness.max(0)),
+            idle_timeout: patience.and_then(|patience| patience.idle_timeout),
+            counts: patience.is_some(),
+            paused: false,
+            silence: Partition {
+                watermark: START,
+                last: START,
+                idle: false,
+            },
+            partitions: FxHashMap::default(),
+            watermark: Some(START),
+        };
+        Clock {
+            inputs: inputs.map(input).collect(),
+            watermark: START,
+            earliest: Time::MAX,
+        }
+    }
+
+    /// How far event time has come.
+    pub(super) fn watermark(&self) -> Time {
+        self.watermark
+    }
+
+    /// How far one input has: the latest that any of its partitions says.
+    pub(super) fn furthest(&self, input: usize) -> Time {
+        let of = |input: &InputClock| input.partitions.values().map(|p| p.watermark).max();
+        self.inputs.get(input).and_then(of).unwrap_or(START)
+    }
+
+    /// The input that all others wait for, if any is waited for.
+    pub(super) fn laggard(&self) -> Option<usize> {
+        let inputs = self.inputs.iter().enumerate().filter(|(_, input)| input.counts);
+        let waiting = inputs.filter_map(|(at, input)| Some((input.watermark?, at)));
+        waiting.min().map(|(_, at)| at)
+    }
+
+    /// When some partition may fall idle next.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        (self.earliest < Time::MAX).then_some(self.earliest)
+    }
+
+    /// All inputs have been given again what they had before: from now on silence counts.
+    pub(super) fn start(&mut self, now: Time) {
+        for input in &mut self.inputs {
+            input.silence.last = now;
+            input.partitions.values_mut().for_each(|p| p.last = now);
+        }
+        self.earliest = now;
+        self.advance();
+    }
+
+    /// An input is paused, or goes on. One that is paused can't be idle: nobody listens to it.
+    pub(super) fn pause(&mut self, input: usize, paused: bool, now: Time) {
+        if let Some(input) = self.inputs.get_mut(input) {
+            input.paused = paused;
+            if !paused {
+                input.silence.last = input.silence.last.max(now);
+                for partition in input.partitions.values_mut() {
+                    partition.last = partition.last.max(now);
+                }
+                self.earliest = self.earliest.min(now);
+            }
+        }
+    }
+
+    /// An event has come. `carried` is the watermark that came with it.
+    pub(super) fn observe(&mut self, input: usize, topic: &str, at: Time, carried: Option<Time>, now: Time) {
+        let Some(input) = self.inputs.get_mut(input) else {
+            return;
+        };
+        let says = carried.unwrap_or(Time(at.0.saturating_sub(input.bound)));
+        let fresh = Partition {
+            watermark: START,
+            last: now,
+            idle: true,
+        };
+        let known = input.partitions.len();
+        let partition = match input.partitions.get_mut(topic) {
+            Some(partition) => partition,
+            None if known < MAX_PARTITIONS => input.partitions.entry(topic.into()).or_insert(fresh),
+            None => input.partitions.entry("".into()).or_insert(fresh),
+        };
+        let before = *partition;
+        partition.watermark = before.watermark.max(says);
+        partition.last = before.last.max(now);
+        partition.idle = false;
+        let after = partition.watermark;
+        if before.idle
+            && let Some(timeout) = input.idle_timeout
+        {
+            self.earliest = self.earliest.min(now.plus(timeout));
+        }
+        // Only what holds the input back can move it, except for one that begins to.
+        if before.idle || input.watermark == Some(before.watermark) && after > before.watermark {
+            input.settle();
+            self.advance();
+        }
+    }
+
+    /// Time has passed. Whether every input has fallen idle by now, and had not before.
+    pub(super) fn elapse(&mut self, now: Time) -> bool {
+        let mut all_idle = false;
+        while self.earliest <= now {
+            // One deadline after the other, so that it makes no difference how often this is called.
+            let due = |input: &InputClock| input.deadline();
+            let next = self.inputs.iter().filter_map(due).min().unwrap_or(Time::MAX);
+            self.earliest = next;
+            if next > now {
+                break;
+            }
+            for input in &mut self.inputs {
+                input.fall_idle(next);
+            }
+            self.advance();
+            all_idle = self
+                .inputs
+                .iter()
+                .all(|input| !input.counts || input.watermark.is_none());
+        }
+        all_idle
+    }
+
+    /// Event time is at least here.
+    pub(super) fn raise(&mut self, to: Time) {
+        self.watermark = self.watermark.max(to);
+    }
+
+    fn advance(&mut self) {
+        let inputs = self.inputs.iter().filter(|input| input.counts);
+        if let Some(lowest) = inputs.filter_map(|input| input.watermark).min() {
+            self.raise(lowest);
+        }
+    }
+}
+
+impl InputClock {
+    /// The partitions that are waited for; an input without any is one itself.
+    fn settle(&mut self) {
+        let lowest = |partitions: &mut dyn Iterator<Item = &Partition>| {
+            partitions.filter(|p| !p.idle).map(|p| p.watermark).min()
+        };
+        self.watermark = if self.partitions.is_empty() {
+            lowest(&mut std::iter::once(&self.silence))
+        } else {
+            lowest(&mut self.partitions.values())
+        };
+    }
+
+    fn partitions(&mut self) -> impl Iterator<Item = &mut Partition> {
+        let silence = self.partitions.is_empty().then_some(&mut self.silence);
+        silence.into_iter().chain(self.partitions.values_mut())
+    }
+
+    /// When a partition falls idle next.
+    fn deadline(&self) -> Option<Time> {
+        let timeout = self.idle_timeout.filter(|_| self.counts && !self.paused)?;
+        let silence = self.partitions.is_empty().then_some(&self.silence);
+        let all = silence.into_iter().chain(self.partitions.values());
+        all.filter(|p| !p.idle).map(|p| p.last.plus(timeout)).min()
+    }
+
+    fn fall_idle(&mut self, now: Time) {
+        let Some(timeout) = self.idle_timeout.filter(|_| self.counts && !self.paused) else {
+            return;
+        };
+        for partition in self.partitions() {
+            partition.idle |= partition.last.plus(timeout) <= now;
+        }
+        self.settle();
+    }
+}

@@ -1,0 +1,200 @@
+//! Messages that go into their windows in the order in which they happened: all of them in event time; in receipt
+//! time, for windows that overlap or grow, those that are redelivered after a start.
+
+use super::clock::START;
+use super::intake::identify;
+use super::reorder::Waiting;
+use super::{Component, Effect, Incoming, OverBudget};
+use crate::id::Id;
+use crate::join::{self, InputTime, JoinSpec, TimeError};
+use crate::time::Time;
+use crate::window::{Window, Windowing};
+
+impl Component {
+    /// Takes a message that says when it happened.
+    pub(super) fn join_in_event_time(
+        &mut self,
+        spec: &JoinSpec,
+        time: &InputTime,
+        message: &Incoming<'_>,
+        now: Time,
+    ) {
+        if self.live() {
+            self.elapse(now);
+        }
+        let decoded = match self.decode(spec, message) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.undecodable(message, &error, now),
+        };
+        let at = match time.of(&self.row.row()) {
+            Ok(at) => at,
+            Err(error) => {
+                if let TimeError::Eval(error) = &error {
+                    *self.counters.expression_errors.entry(error.reason()).or_default() += 1;
+                }
+                let count = message.attempts.saturating_add(1);
+                return self.dead_letter_message(message, error.reason(), error.to_string(), count, now);
+            }
+        };
+        let topic = self.inputs[message.input].topic(message.topic);
+        // Not by its position: in another order it would have another one.
+        let (id, carried) = match &decoded.identity {
+            Some(identity) => {
+                let carried = identity.watermark.as_deref().and_then(join::watermark);
+                (Id::of_event(&identity.source, &identity.id), carried)
+            }
+            None => (Id::of_content(topic, message.payload), None),
+        };
+        let watermark = match &self.clock {
+            Some(clock) if self.live() => clock.watermark(),
+            _ => START,
+        };
+        let late = at < watermark && self.is_late(spec, at, watermark, now);
+        if let Some(clock) = &mut self.clock {
+            clock.observe(message.input, message.topic, at, carried, now);
+        }
+        self.tell_watermark();
+        if late {
+            self.late(message, (at, watermark), id, &decoded.data, now);
+        } else {
+            self.wait(at, message.input, (id, message.token), watermark);
+        }
+    }
+
+    /// Takes a message in receipt time, for windows that overlap or grow.
+    pub(super) fn join_in_receipt_time(&mut self, spec: &JoinSpec, message: &Incoming<'_>, now: Time) {
+        let decoded = match self.decode(spec, message) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.undecodable(message, &error, now),
+        };
+        let topic = self.inputs[message.input].topic(message.topic);
+        let id = identify(decoded.identity.as_ref(), topic, message, self.sequence);
+        if self.live() && self.reorder.is_empty() {
+            let at = self.receipt(spec, message.received, now);
+            let takes = |component: &Component, window| component.takes(window, now);
+            self.place(spec, at, message.input, (id, message.token), takes);
+        } else {
+            self.wait(message.received, message.input, (id, message.token), START);
+        }
+    }
+
+    fn wait(&mut self, at: Time, input: usize, message: (Id, u64), floor: Time) {
+        let waiting = Waiting::new(at, input, message, floor, &self.row);
+        self.budget.add(Some(input), waiting.bytes());
+        self.reorder.push(waiting);
+    }
+
+    /// The earliest of the messages that wait goes into its windows.
+    pub(super) fn release_waiting(&mut self, spec: &JoinSpec) {
+        let Some(waiting) = self.reorder.pop() else { return };
+        self.budget.sub(Some(waiting.input), waiting.bytes());
+        waiting.restore(&mut self.row);
+        // In receipt time it was given again after a start, when no window had closed.
+        let takes = |_: &Component, window: Window| window.end > waiting.floor;
+        self.place(
+            spec,
+            waiting.at,
+            waiting.input,
+            (waiting.id, waiting.token),
+            takes,
+        );
+    }
+
+    /// Whether all windows of an event have closed.
+    fn is_late(&mut self, spec: &JoinSpec, at: Time, watermark: Time, now: Time) -> bool {
+        match spec.windows() {
+            Windowing::Session(sessions) => {
+                // Which sessions there are is known when everything before the watermark is in one.
+                self.progress(watermark, now, u64::MAX);
+                self.session_is_over(sessions, at, watermark)
+            }
+            windows => windows.end_of(at) <= watermark,
+        }
+    }
+
+    /// Whether a window takes messages in receipt time: it is open, or not over.
+    fn takes(&self, window: Window, now: Time) -> bool {
+        window.end > now || self.open.contains_key(&super::windows::Slot::new(window))
+    }
+
+    /// When a message counts as received: when it was, or now if no window of then takes any.
+    fn receipt(&self, spec: &JoinSpec, received: Time, now: Time) -> Time {
+        let possible = match spec.windows() {
+            Windowing::Hopping(windows) => windows.of(received).any(|window| self.takes(window, now)),
+            Windowing::Session(sessions) => !self.session_is_over(sessions, received, now),
+            Windowing::Tumbling(windows) => self.takes(windows.of(received), now),
+            Windowing::Unbounded => true,
+        };
+        if possible { received } else { now.max(received) }
+    }
+
+    /// What falls idle by now holds nothing back any more. If everything is, all that is held goes on.
+    pub(super) fn elapse(&mut self, now: Time) {
+        let Some(clock) = &mut self.clock else { return };
+        if clock.elapse(now) {
+            let end = self.last_end();
+            if let (Some(clock), Some(end)) = (&mut self.clock, end) {
+                clock.raise(end);
+            }
+        }
+        self.tell_watermark();
+    }
+
+    /// The end of the last window of all that is held, and at least past all messages that wait.
+    pub(super) fn last_end(&self) -> Option<Time> {
+        let super::Role::Join(spec) = &*self.role else {
+            return None;
+        };
+        let bounded = |end: &Time| *end < Time::MAX;
+        let open = self.open.keys().next_back().map(|slot| slot.end).filter(bounded);
+        let waiting = self.reorder.last().map(|at| {
+            let end = Some(spec.windows().end_of(at)).filter(bounded);
+            end.unwrap_or_else(|| at.plus(1))
+        });
+        open.max(waiting)
+    }
+
+    fn tell_watermark(&mut self) {
+        let watermark = self.clock.as_ref().map(super::clock::Clock::watermark);
+        self.counters.watermark = watermark.filter(|watermark| *watermark > START);
+    }
+
+    /// Whether something can go on without another message, and without time.
+    pub(super) fn is_due(&self) -> bool {
+        let Some(clock) = &self.clock else {
+            return self.closing.is_some() || !self.reorder.is_empty();
+        };
+        let until = clock.watermark();
+        self.closing.is_some()
+            || self.open.keys().next().is_some_and(|slot| slot.end <= until)
+            || self.reorder.first().is_some_and(|at| at < until)
+    }
+
+    /// The input that must not be paused, as nothing can go on without it.
+    pub(super) fn spare(&self) -> Option<usize> {
+        let clock = self.clock.as_ref().filter(|_| self.live())?;
+        let stuck = self.ledger.is_empty() && !self.is_due();
+        stuck.then(|| clock.laggard()).flatten()
+    }
+
+    /// Says once that no more can be held, though the input that all wait for goes on.
+    pub(super) fn report_stuck(&mut self) {
+        let super::Role::Join(spec) = &*self.role else {
+            return;
+        };
+        let open = self.open.values().next().map(crate::join::OpenWindow::bounds);
+        let waiting = || {
+            self.reorder.first().map(|start| Window {
+                start,
+                end: spec.windows().end_of(start),
+            })
+        };
+        if let Some(window) = open.or_else(waiting) {
+            self.effects.push(Effect::OverBudget(OverBudget {
+                window,
+                held: self.budget.held(),
+                budget: self.budget.limit(),
+            }));
+        }
+    }
+}
