@@ -146,7 +146,7 @@ impl Hash {
     }
 
     /// The length goes first, so that no two lists of texts hash the same bytes.
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.pending
             .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         self.pending.extend_from_slice(bytes);

@@ -5,6 +5,7 @@
 //! [`delivery`] and, once all that was made of it is accepted, the ack.
 
 mod ack;
+pub mod aggregate;
 pub mod component;
 pub mod counters;
 pub mod delivery;

@@ -151,6 +151,98 @@ impl Tree {
         }
     }
 
+    /// Whether two nodes are the same expression, however it is spaced and bracketed; `a.b` and `a["b"]` are.
+    pub(super) fn same(&self, id: NodeId, other: &Tree, other_id: NodeId) -> bool {
+        let all = |a: &[NodeId], b: &[NodeId]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.same(*a, other, *b))
+        };
+        match (self.member(id), other.member(other_id)) {
+            (Some((a, left)), Some((b, right))) => return left == right && self.same(a, other, b),
+            (None, None) => {}
+            _ => return false,
+        }
+        match (&self.get(id).kind, &other.get(other_id).kind) {
+            (Kind::Ident { name: a, .. }, Kind::Ident { name: b, .. }) => a == b,
+            (
+                Kind::Call {
+                    target, name, args, ..
+                },
+                Kind::Call {
+                    target: other_target,
+                    name: other_name,
+                    args: other_args,
+                    ..
+                },
+            ) => {
+                name == other_name && all(target.as_slice(), other_target.as_slice()) && all(args, other_args)
+            }
+            (Kind::Unary { op: a, operand: x }, Kind::Unary { op: b, operand: y }) => {
+                a == b && self.same(*x, other, *y)
+            }
+            (
+                Kind::Binary {
+                    op: a, left, right, ..
+                },
+                Kind::Binary {
+                    op: b,
+                    left: other_left,
+                    right: other_right,
+                    ..
+                },
+            ) => a == b && all(&[*left, *right], &[*other_left, *other_right]),
+            (Kind::Index { operand: a, index: i }, Kind::Index { operand: b, index: j }) => {
+                all(&[*a, *i], &[*b, *j])
+            }
+            (Kind::And(a), Kind::And(b)) | (Kind::Or(a), Kind::Or(b)) | (Kind::List(a), Kind::List(b)) => {
+                all(a, b)
+            }
+            (
+                Kind::Conditional {
+                    condition: a,
+                    then: b,
+                    otherwise: c,
+                },
+                Kind::Conditional {
+                    condition: x,
+                    then: y,
+                    otherwise: z,
+                },
+            ) => all(&[*a, *b, *c], &[*x, *y, *z]),
+            (Kind::Map(a), Kind::Map(b)) => {
+                let flat = |entries: &[(NodeId, NodeId)]| -> Vec<NodeId> {
+                    entries.iter().flat_map(|(key, value)| [*key, *value]).collect()
+                };
+                all(&flat(a), &flat(b))
+            }
+            // Only literals are left.
+            (a, b) => a == b,
+        }
+    }
+
+    /// Whether a name stands in a node or below it, where it could mean a macro's variable.
+    pub(super) fn mentions(&self, id: NodeId, names: impl Fn(&str) -> bool + Copy) -> bool {
+        let kind = &self.get(id).kind;
+        if let Kind::Ident {
+            name,
+            absolute: false,
+        } = kind
+        {
+            return names(name);
+        }
+        let mut found = false;
+        kind.children(|child| found = found || self.mentions(child, names));
+        found
+    }
+
+    /// Whether a node or one below it is a call that is not on a value, of one of these functions.
+    pub(super) fn calls(&self, id: NodeId, named: impl Fn(&str, usize) -> bool + Copy) -> bool {
+        let kind = &self.get(id).kind;
+        let mut found =
+            matches!(kind, Kind::Call { target: None, name, args, .. } if named(name, args.len()));
+        kind.children(|child| found = found || self.calls(child, named));
+        found
+    }
+
     /// Adds a node above its children; refuses one that would make the tree too deep.
     pub(super) fn add(&mut self, kind: Kind, span: Span) -> Result<NodeId, Fault> {
         let mut deepest = 0;

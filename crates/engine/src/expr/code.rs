@@ -43,6 +43,15 @@ pub(super) enum Op {
     Key,
     WindowStart,
     WindowEnd,
+    /// What a group's messages come to, by its position among the aggregates of a component.
+    Aggregate(usize),
+    /// What a group's messages have in common, by its position in `groupBy`.
+    GroupKey(usize),
+    /// What an expression came to when the group had its last result.
+    Previous {
+        at: usize,
+        default: Option<OpId>,
+    },
     /// A macro's variable, by its position from the outermost.
     Local(usize),
     Select {
@@ -148,6 +157,22 @@ impl Unit {
             .map_or("", |span| span.of(&self.source))
     }
 
+    /// The aggregates that an operation and all below it read, each once.
+    pub(super) fn aggregates(&self, root: OpId) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            let op = self.op(id);
+            if let Op::Aggregate(at) = op {
+                found.push(*at);
+            }
+            op.children(|child| open.push(child));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// The accesses of an operation and all below it, marked.
     pub(super) fn reads(&self, root: OpId) -> Vec<bool> {
         let mut reads = vec![false; self.accesses.len()];
@@ -175,7 +200,10 @@ impl Op {
             | Op::Key
             | Op::WindowStart
             | Op::WindowEnd
+            | Op::Aggregate(_)
+            | Op::GroupKey(_)
             | Op::Local(_) => {}
+            Op::Previous { default, .. } => default.iter().for_each(|id| each(*id)),
             Op::Select { operand, .. } | Op::Has { operand, .. } | Op::Not(operand) | Op::Negate(operand) => {
                 each(*operand);
             }

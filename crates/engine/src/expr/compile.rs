@@ -12,33 +12,41 @@ use super::scope::Scope;
 use super::types::Types;
 
 mod call;
+mod group;
 mod macros;
 mod name;
 mod nesting;
 mod overload;
 
+pub(super) use group::{GroupScope, Key};
+
 /// An operation and the types that its value can have.
 pub(super) type Typed = (OpId, Types);
 
-/// Compiles a tree.
-pub(super) fn compile(source: &str, tree: &Tree, scope: &Scope) -> Result<(Unit, OpId, Types), Fault> {
-    let unit = Unit {
-        source: source.into(),
-        ops: Vec::new(),
-        spans: Vec::new(),
-        accesses: Vec::new(),
-        paths: Vec::new(),
-    };
-    let mut compiler = Compiler {
-        tree,
-        scope,
-        unit,
-        locals: Vec::new(),
-        local_nestings: Vec::new(),
-        nestings: Vec::new(),
-    };
-    let (root, types) = compiler.node(tree.root)?;
-    Ok((compiler.unit, root, types))
+/// A compiled tree.
+pub(super) struct Compiled {
+    pub(super) unit: Unit,
+    pub(super) root: OpId,
+    pub(super) types: Types,
+    /// How deep its values can nest.
+    pub(super) nesting: u32,
+}
+
+/// Compiles a tree that is about messages.
+pub(super) fn compile(source: &str, tree: &Tree, scope: &Scope) -> Result<Compiled, Fault> {
+    Compiler::new(source, tree, scope, None).root()
+}
+
+/// Compiles a tree that is about a group of messages. What it aggregates is added to the group's scope.
+pub(super) fn compile_group<'c>(
+    source: &str,
+    tree: &'c Tree,
+    scope: &'c Scope,
+    group: GroupScope<'c>,
+) -> (Result<Compiled, Fault>, GroupScope<'c>) {
+    let mut compiler = Compiler::new(source, tree, scope, Some(group));
+    let compiled = compiler.root();
+    (compiled, compiler.group.take().unwrap_or_default())
 }
 
 struct Compiler<'c> {
@@ -51,9 +59,49 @@ struct Compiler<'c> {
     local_nestings: Vec<u32>,
     /// How deep the values of the unit's operations can nest.
     nestings: Vec<u32>,
+    /// What the expression is about, if that is a group of messages.
+    group: Option<GroupScope<'c>>,
+    /// Variables of macros that can't be read here: an aggregate is computed before the macro runs.
+    hidden: Vec<Box<str>>,
 }
 
-impl Compiler<'_> {
+impl<'c> Compiler<'c> {
+    fn new(source: &str, tree: &'c Tree, scope: &'c Scope, group: Option<GroupScope<'c>>) -> Compiler<'c> {
+        Compiler {
+            tree,
+            scope,
+            unit: Unit {
+                source: source.into(),
+                ops: Vec::new(),
+                spans: Vec::new(),
+                accesses: Vec::new(),
+                paths: Vec::new(),
+            },
+            locals: Vec::new(),
+            local_nestings: Vec::new(),
+            nestings: Vec::new(),
+            group,
+            hidden: Vec::new(),
+        }
+    }
+
+    fn root(&mut self) -> Result<Compiled, Fault> {
+        let (root, types) = self.node(self.tree.root)?;
+        let empty = Unit {
+            source: Box::default(),
+            ops: Vec::new(),
+            spans: Vec::new(),
+            accesses: Vec::new(),
+            paths: Vec::new(),
+        };
+        Ok(Compiled {
+            nesting: self.nesting_of(root),
+            unit: std::mem::replace(&mut self.unit, empty),
+            root,
+            types,
+        })
+    }
+
     fn push(&mut self, op: Op, span: Span) -> OpId {
         let id = OpId(u32::try_from(self.unit.ops.len()).unwrap_or(u32::MAX));
         let nesting = self.nesting(&op);
@@ -90,9 +138,7 @@ impl Compiler<'_> {
         {
             let mut folded = self.constant(value, span);
             let nesting = self.nesting_of(id);
-            if let Some(known) = self.nestings.last_mut() {
-                *known = nesting;
-            }
+            self.set_nesting(nesting);
             if types == Types::ANY && matches!(self.unit.op(id), Op::Call { .. }) {
                 // Of all functions only `dyn` gives anything: it asks not to know.
                 folded.1 = Types::ANY;
@@ -106,6 +152,9 @@ impl Compiler<'_> {
         let tree = self.tree;
         let node = tree.get(id);
         let span = node.span;
+        if let Some(key) = self.group_key(id) {
+            return Ok(key);
+        }
         match &node.kind {
             Kind::Null => Ok(self.constant(Value::Null, span)),
             Kind::Bool(b) => Ok(self.constant(Value::Bool(*b), span)),
@@ -310,7 +359,7 @@ impl Compiler<'_> {
     }
 
     fn index(&mut self, id: NodeId, operand: NodeId, index: NodeId) -> Result<Typed, Fault> {
-        if let Some(field) = self.field(id) {
+        if let Some(field) = self.field(id)? {
             return Ok(field);
         }
         let (span, at) = (self.tree.get(id).span, self.tree.get(index).span);

@@ -75,7 +75,7 @@ impl EvalError {
         EvalError(Box::new(Cause::IndexOutOfRange(index.into())))
     }
 
-    pub(super) fn no_such_overload(operation: &'static str, kinds: impl Into<Vec<Kind>>) -> EvalError {
+    pub(crate) fn no_such_overload(operation: &'static str, kinds: impl Into<Vec<Kind>>) -> EvalError {
         EvalError(Box::new(Cause::NoSuchOverload {
             operation,
             kinds: kinds.into(),
@@ -90,7 +90,7 @@ impl EvalError {
         EvalError(Box::new(Cause::Overflow(what)))
     }
 
-    pub(super) fn not_ordered() -> EvalError {
+    pub(crate) fn not_ordered() -> EvalError {
         EvalError(Box::new(Cause::NotOrdered))
     }
 
@@ -98,12 +98,20 @@ impl EvalError {
         EvalError(Box::new(Cause::RepeatedKey(key.into())))
     }
 
-    pub(super) fn invalid(message: impl Into<Box<str>>) -> EvalError {
+    pub(crate) fn invalid(message: impl Into<Box<str>>) -> EvalError {
         EvalError(Box::new(Cause::InvalidArgument(message.into())))
     }
 
     pub(super) fn cost_exceeded() -> EvalError {
         EvalError(Box::new(Cause::CostExceeded))
+    }
+
+    /// Whether something that was looked for is not there.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(
+            *self.0,
+            Cause::NoSuchField(_) | Cause::NoSuchKey(_) | Cause::IndexOutOfRange(_)
+        )
     }
 
     /// Whether the evaluation has used up what it may, so that no operator may carry on in spite of the error.

@@ -84,6 +84,13 @@ impl<'a> Machine<'a> {
             Op::Key => Ok(self.cx.key().map_or(Value::Null, Value::string)),
             Op::WindowStart => self.window(true),
             Op::WindowEnd => self.window(false),
+            Op::Aggregate(at) => self.cx.group().aggregate(*at),
+            Op::GroupKey(at) => Ok(self.cx.group().key(*at)),
+            Op::Previous { at, default } => match (self.cx.group().previous(*at), default) {
+                (Some(value), _) => Ok(value),
+                (None, Some(default)) => self.eval(*default),
+                (None, None) => Ok(Value::Null),
+            },
             Op::Local(at) => self.local(*at),
             Op::Select { operand, field } => self.select(*operand, field),
             Op::Has { operand, path } => self.has(*operand, path),

@@ -5,6 +5,7 @@
 //! which resolves names, checks types as far as they are certain and folds constants, into operations; [`Program`] is
 //! the result bound to the slots of decoded messages, and `machine` evaluates it.
 
+mod aggregates;
 mod ast;
 mod code;
 mod compile;
@@ -12,6 +13,7 @@ mod diagnostic;
 mod error;
 mod evalexpr;
 mod functions;
+mod grouped;
 mod lexer;
 mod limits;
 mod literal;
@@ -31,10 +33,14 @@ use crate::value::Value;
 use code::{Op, OpId, Unit};
 use types::Types;
 
+pub(crate) use aggregates::{Gather, Reading};
 pub use code::Access;
 pub use diagnostic::Diagnostic;
 pub use error::EvalError;
+pub use grouped::{Grouped, compile_grouped, has_aggregate};
+pub(crate) use grouped::{Numbers, Programs};
 pub use limits::MAX_SOURCE;
+pub(crate) use program::GroupValues;
 pub use program::{Context, MissingRow, NoRow, Program, Row};
 pub use scope::{Scope, ScopeError};
 
@@ -49,20 +55,27 @@ pub struct Expr {
 
 /// Compiles an expression. Everything that is certainly wrong with it is found here.
 pub fn compile(source: &str, scope: &Scope) -> Result<Expr, Diagnostic> {
-    let tree = match evalexpr::body_start(source) {
+    let compiled = parse(source).and_then(|tree| compile::compile(source, &tree, scope));
+    match compiled {
+        Ok(made) => Ok(Expr::new(Arc::new(made.unit), made.root, made.types)),
+        Err(fault) => Err(fault.locate(source)),
+    }
+}
+
+/// The tree of a source in either syntax.
+fn parse(source: &str) -> Result<ast::Tree, diagnostic::Fault> {
+    match evalexpr::body_start(source) {
         Some(start) => evalexpr::parse(source, start),
         None => parser::parse(source),
-    };
-    let compiled = tree.and_then(|tree| compile::compile(source, &tree, scope));
-    match compiled {
-        Ok((unit, root, types)) => Ok(Expr::new(Arc::new(unit), root, types)),
-        Err(fault) => Err(fault.locate(source)),
     }
 }
 
 /// Compiles an expression that has to be true or false; refuses one that certainly is neither.
 pub fn compile_bool(source: &str, scope: &Scope) -> Result<Expr, Diagnostic> {
-    let expr = compile(source, scope)?;
+    require_bool(compile(source, scope)?, source)
+}
+
+fn require_bool(expr: Expr, source: &str) -> Result<Expr, Diagnostic> {
     if expr.types.meets(Types::BOOL) {
         return Ok(expr);
     }

@@ -66,6 +66,38 @@ impl Row for MissingRow {
     }
 }
 
+/// What an expression over a group reads.
+#[derive(Debug)]
+pub(crate) struct GroupValues<'a> {
+    /// Of `groupBy`, in its order.
+    pub(crate) keys: Vec<Value<'a>>,
+    /// By position among the component's aggregates; those that the expression does not read may be left out.
+    pub(crate) aggregates: Vec<(usize, Result<Value<'a>, EvalError>)>,
+    /// What `previous` gives, by position; empty if there was no result before.
+    pub(crate) previous: Vec<Value<'a>>,
+}
+
+impl<'a> GroupValues<'a> {
+    const NONE: &'static GroupValues<'static> = &GroupValues {
+        keys: Vec::new(),
+        aggregates: Vec::new(),
+        previous: Vec::new(),
+    };
+
+    pub(super) fn key(&self, at: usize) -> Value<'a> {
+        self.keys.get(at).cloned().unwrap_or(Value::Null)
+    }
+
+    pub(super) fn aggregate(&self, at: usize) -> Result<Value<'a>, EvalError> {
+        let found = self.aggregates.iter().find(|(place, _)| *place == at);
+        found.map_or(Ok(Value::Null), |(_, value)| value.clone())
+    }
+
+    pub(super) fn previous(&self, at: usize) -> Option<Value<'a>> {
+        self.previous.get(at).cloned()
+    }
+}
+
 /// What an evaluation reads: a row for each input in the scope's order, and what the engine knows besides.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
@@ -73,6 +105,7 @@ pub struct Context<'a> {
     topic: &'a str,
     key: Option<&'a str>,
     window: Option<(Time, Time)>,
+    group: &'a GroupValues<'a>,
 }
 
 impl<'a> Context<'a> {
@@ -83,6 +116,7 @@ impl<'a> Context<'a> {
             topic: "",
             key: None,
             window: None,
+            group: GroupValues::NONE,
         }
     }
 
@@ -99,6 +133,16 @@ impl<'a> Context<'a> {
             window: Some((start, end)),
             ..self
         }
+    }
+
+    /// With what is known of a group.
+    #[must_use]
+    pub(crate) fn with_group(self, group: &'a GroupValues<'a>) -> Context<'a> {
+        Context { group, ..self }
+    }
+
+    pub(super) fn group(&self) -> &'a GroupValues<'a> {
+        self.group
     }
 
     pub(super) fn field(&self, input: usize, slot: usize) -> Field<'a> {
@@ -171,6 +215,11 @@ impl Program {
             root,
             places,
         }
+    }
+
+    /// The aggregates that it reads, by their positions.
+    pub(crate) fn aggregates(&self) -> Vec<usize> {
+        self.unit.aggregates(self.root)
     }
 
     /// The expression's value. It borrows from the rows and from the program.

@@ -1,5 +1,6 @@
 //! Calls: to functions and member functions, and what an unknown one probably meant.
 
+use crate::expr::aggregates::Aggregate;
 use crate::expr::ast::{Kind, NodeId};
 use crate::expr::code::Op;
 use crate::expr::diagnostic::{Fault, Span};
@@ -59,6 +60,15 @@ impl Compiler<'_> {
         if let Some(made) = self.macro_call(target, name, at, args, span)? {
             return Ok(made);
         }
+        if target.is_none()
+            && let Some(aggregate) = Aggregate::named(name)
+            && (self.group.is_some() || aggregate.takes(args.len()))
+        {
+            return self.aggregate(aggregate, args, at, span);
+        }
+        if target.is_none() && name == "previous" {
+            return self.previous(args, at, span);
+        }
         if let Some(target) = target
             && let Kind::Ident { name: space, .. } = &self.tree.get(target).kind
         {
@@ -97,6 +107,12 @@ impl Compiler<'_> {
             .filter(|f| f.name == name && (f.form == form || f.form == Form::Both))
             .collect();
         if overloads.is_empty() {
+            if self.is_about_group()
+                && target.is_none()
+                && let Some(fault) = Self::meant_aggregate(name, at)
+            {
+                return Err(fault);
+            }
             return Err(unknown_function(name, form, at));
         }
         let nodes: Vec<NodeId> = target.into_iter().chain(args.iter().copied()).collect();

@@ -4,6 +4,7 @@ use crate::expr::ast::{Kind, NodeId};
 use crate::expr::code::{Loop, LoopKind, Op};
 use crate::expr::diagnostic::{Fault, Span};
 use crate::expr::types::Types;
+use crate::value::Value;
 
 use super::{Compiler, Typed};
 
@@ -216,13 +217,25 @@ impl Compiler<'_> {
                 _ => fault.help("a variable itself is always there"),
             });
         }
-        if let Some(chain) = self.chain(arg) {
+        if let Some((key, _)) = self.group_key(arg) {
+            let (null, _) = self.constant(Value::Null, span);
+            let op = Op::Equal {
+                left: key,
+                right: null,
+                negated: true,
+            };
+            return Ok((self.push(op, span), Types::BOOL));
+        }
+        let chain = self.chain(arg);
+        if chain.is_some() && self.is_about_group() {
+            self.check_grouped(arg)?;
+        } else if let Some(chain) = chain {
             let access = self.access(chain, node.span.of(&self.unit.source).to_owned());
             return Ok((self.push(Op::HasField(access), span), Types::BOOL));
         }
         let mut path = Vec::new();
         let mut at = arg;
-        while let Some((operand, name)) = tree.member(at) {
+        while let Some((operand, name)) = tree.member(at).filter(|_| self.key_at(at).is_none()) {
             path.push(name.into());
             at = operand;
         }

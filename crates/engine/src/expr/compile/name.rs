@@ -12,7 +12,7 @@ use super::{Compiler, Typed};
 impl Compiler<'_> {
     /// A name, or a member of what a name or another expression stands for.
     pub(super) fn name_or_member(&mut self, id: NodeId) -> Result<Typed, Fault> {
-        if let Some(field) = self.field(id) {
+        if let Some(field) = self.field(id)? {
             return Ok(field);
         }
         let tree = self.tree;
@@ -52,7 +52,7 @@ impl Compiler<'_> {
             at = operand;
         }
         match &self.tree.get(at).kind {
-            Kind::Ident { name, absolute } if *absolute || !self.locals.contains(name) => {
+            Kind::Ident { name, absolute } if *absolute || !self.is_local(name) => {
                 let input = self.scope.input(name)?;
                 names.reverse();
                 Some(Access { input, path: names })
@@ -62,13 +62,26 @@ impl Compiler<'_> {
     }
 
     /// The node as a field of a message, if it is one.
-    pub(super) fn field(&mut self, id: NodeId) -> Option<Typed> {
-        let chain = self.chain(id)?;
+    pub(super) fn field(&mut self, id: NodeId) -> Result<Option<Typed>, Fault> {
+        let Some(chain) = self.chain(id) else {
+            return Ok(None);
+        };
+        if self.is_about_group() {
+            return self.check_grouped(id).map(|()| None);
+        }
         let span = self.tree.get(id).span;
         // A whole message is whatever it is; a member of it can be any JSON, too.
         let path = span.of(&self.unit.source).to_owned();
         let access = self.access(chain, path);
-        Some((self.push(Op::Field(access), span), Types::JSON))
+        Ok(Some((self.push(Op::Field(access), span), Types::JSON)))
+    }
+
+    /// Whether a name is a macro's variable here, be it one that can't be read.
+    pub(super) fn is_local(&self, name: &str) -> bool {
+        self.locals
+            .iter()
+            .chain(&self.hidden)
+            .any(|local| **local == *name)
     }
 
     /// `window.start`, `google.protobuf.Timestamp`: names with a dot that are no members.
@@ -110,6 +123,15 @@ impl Compiler<'_> {
         let span = self.tree.get(id).span;
         if !absolute && let Some(local) = self.locals.iter().rposition(|local| **local == *name) {
             return Ok((self.push(Op::Local(local), span), Types::ANY));
+        }
+        if !absolute && self.is_local(name) {
+            let message =
+                format!("`{name}` is a macro's variable, and an aggregate is computed before macros run");
+            let fault = Fault::new("VariableInAggregate", span, message);
+            return Err(fault.help("run the macro over what is collected: collect(a.b).map(x, ...)"));
+        }
+        if self.is_about_group() && self.scope.has_message() && matches!(name, "topic" | "key") {
+            self.check_grouped(id)?;
         }
         if self.scope.has_message() && name == "topic" {
             return Ok((self.push(Op::Topic, span), Types::STRING));

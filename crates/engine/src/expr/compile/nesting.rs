@@ -14,6 +14,13 @@ impl Compiler<'_> {
         self.nestings.get(id.0 as usize).copied().unwrap_or(0)
     }
 
+    /// Says how deep the value of the operation that was added last can nest.
+    pub(super) fn set_nesting(&mut self, nesting: u32) {
+        if let Some(known) = self.nestings.last_mut() {
+            *known = nesting;
+        }
+    }
+
     fn deepest<'o>(&self, ids: impl IntoIterator<Item = &'o OpId>) -> u32 {
         ids.into_iter().map(|id| self.nesting_of(*id)).max().unwrap_or(0)
     }
@@ -32,6 +39,8 @@ impl Compiler<'_> {
             Op::Map { entries, .. } => 1 + self.deepest(entries.iter().map(|(_, value)| value)),
             // `dyn` gives what it takes, `split` a list of text; no other function's value nests.
             Op::Call { args, .. } => self.deepest(args).max(1),
+            // Set by who adds them: their values come from elsewhere.
+            Op::Aggregate(_) | Op::GroupKey(_) | Op::Previous { .. } => 0,
             Op::Bind { body, .. } => self.nesting_of(*body),
             Op::Loop(inner) => match (inner.kind, inner.body) {
                 (LoopKind::List | LoopKind::Map, Some(body)) => 1 + self.nesting_of(body),

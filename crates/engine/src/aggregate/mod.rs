@@ -1,0 +1,76 @@
+//! Aggregates: where a message ends that goes into a group. It is evaluated and added on arrival, and what is kept is
+//! what its group has gathered, in memory that does not grow with the messages (but for `collect`).
+//!
+//! Sums are exact, sketches depend on what was added alone, and groups come in the order of their keys: neither the
+//! order of messages nor the merging of partial groups changes a bit of a result, but where `first`, `last` and
+//! `collect` ask for order.
+
+mod accumulator;
+mod distinct;
+mod exact;
+mod extreme;
+mod group;
+mod groups;
+mod key;
+mod quantiles;
+mod result;
+mod round;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use crate::expr::{Context, EvalError, Grouped, Programs};
+use crate::layout::Layout;
+
+pub use group::Group;
+pub use groups::Groups;
+pub use result::GroupResult;
+
+/// What a component gathers and makes of groups, ready to run.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    programs: Programs,
+}
+
+impl GroupSpec {
+    /// Binds compiled expressions to the layouts of the inputs, in the scope's order.
+    pub fn new(grouped: &Grouped, layouts: &[&Layout]) -> GroupSpec {
+        GroupSpec {
+            programs: grouped.programs(layouts),
+        }
+    }
+
+    /// The key of a row's group, as bytes that sort as the values of `groupBy` do. A field that is not there is null.
+    ///
+    /// # Errors
+    /// An expression of `groupBy` fails in another way, or gives what can't be a key.
+    pub fn key(&self, cx: &Context<'_>) -> Result<Vec<u8>, EvalError> {
+        let mut out = Vec::with_capacity(16 * self.programs.keys.len());
+        for (key, _) in &self.programs.keys {
+            match key.eval(cx) {
+                Ok(value) => key::write(&value, &mut out)?,
+                Err(error) if error.is_absence() => key::write(&crate::value::Value::Null, &mut out)?,
+                Err(error) => return Err(error),
+            }
+        }
+        if out.len() > key::MAX_KEY {
+            return Err(key::too_long());
+        }
+        Ok(out)
+    }
+
+    /// Whether groups are filtered.
+    pub fn has_having(&self) -> bool {
+        self.programs.having.is_some()
+    }
+
+    /// Whether a group can be sent before its window ends.
+    pub fn has_trigger(&self) -> bool {
+        self.programs.trigger.is_some()
+    }
+
+    /// Whether results look back at a group's result before.
+    pub fn has_previous(&self) -> bool {
+        !self.programs.previous.is_empty()
+    }
+}
