@@ -152,7 +152,8 @@ impl Hash {
         self.pending.extend_from_slice(bytes);
     }
 
-    fn text(&mut self, text: &str) {
+    /// A name.
+    pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 

@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod component;
 pub mod counters;
 pub mod delivery;
+pub mod durable;
 pub mod event;
 pub mod expr;
 pub mod field;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
@@ -17,6 +18,8 @@ pub struct StateError(pub String);
 /// Changes that happen together or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
+    /// Ranges of keys that are removed before anything else happens: from the first on, up to but without the second.
+    pub cleared: Vec<(Vec<u8>, Vec<u8>)>,
     /// Keys with their new values; `None` removes one. Of two changes of one key the later counts.
     pub changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
@@ -32,9 +35,14 @@ impl Batch {
         self.changes.push((key, None));
     }
 
+    /// Removes all keys from one on, up to but without another, before the batch's other changes.
+    pub fn clear(&mut self, from: Vec<u8>, to: Vec<u8>) {
+        self.cleared.push((from, to));
+    }
+
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.cleared.is_empty()
     }
 }
 
@@ -68,7 +76,7 @@ pub trait State: Debug + Send {
     fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), StateError>;
 }
 
-/// A store in memory, as good as durable where the process that would die is simulated.
+/// A store in memory, which goes with its process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryState {
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -76,6 +84,9 @@ pub struct MemoryState {
 
 impl State for MemoryState {
     fn apply(&mut self, batch: Batch) -> Result<(), StateError> {
+        for (from, to) in &batch.cleared {
+            self.entries.retain(|key, _| key < from || to <= key);
+        }
         for (key, value) in batch.changes {
             match value {
                 Some(value) => self.entries.insert(key, value),
@@ -104,9 +115,85 @@ impl State for MemoryState {
     }
 }
 
+/// What would stay of a store if the process that opened it died, where that is only simulated. Clones are the same
+/// disk.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDisk(Arc<Mutex<MemoryState>>);
+
+impl MemoryDisk {
+    /// Opens the store as its last owner's last [`State::sync`] left it.
+    pub fn open(&self) -> Box<dyn State> {
+        Box::new(Opened {
+            disk: self.clone(),
+            entries: self.durable().clone(),
+            unsynced: Vec::new(),
+        })
+    }
+
+    /// Whether nothing is on it.
+    pub fn is_empty(&self) -> bool {
+        self.durable().entries.is_empty()
+    }
+
+    fn durable(&self) -> MutexGuard<'_, MemoryState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A disk's store, open.
+#[derive(Debug)]
+struct Opened {
+    disk: MemoryDisk,
+    entries: MemoryState,
+    unsynced: Vec<Batch>,
+}
+
+impl State for Opened {
+    fn apply(&mut self, batch: Batch) -> Result<(), StateError> {
+        self.unsynced.push(batch.clone());
+        self.entries.apply(batch)
+    }
+
+    fn sync(&mut self) -> Result<(), StateError> {
+        let mut durable = self.disk.durable();
+        self.unsynced.drain(..).try_for_each(|batch| durable.apply(batch))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.entries.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), StateError> {
+        self.entries.scan(prefix, from, visit)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_keeps_what_was_synced() {
+        let disk = MemoryDisk::default();
+        let mut state = disk.open();
+        let put = |state: &mut Box<dyn State>, key: &str| {
+            let mut batch = Batch::default();
+            batch.put(key.into(), Vec::new());
+            state.apply(batch).unwrap();
+        };
+        ["a", "b", "c"].map(|key| put(&mut state, key));
+        state.sync().unwrap();
+        put(&mut state, "d");
+        let mut batch = Batch::default();
+        batch.clear("a".into(), "c".into());
+        batch.put("b".into(), b"new".to_vec());
+        state.apply(batch).unwrap();
+        let has =
+            |state: &dyn State| ["a", "b", "c", "d"].map(|key| state.get(key.as_bytes()).unwrap().is_some());
+        assert_eq!(has(&*state), [false, true, true, true]);
+        let state = disk.open();
+        assert_eq!(has(&*state), [true, true, true, false]);
+    }
 
     #[test]
     fn a_scan_stays_in_its_prefix_and_goes_in_order() {

@@ -71,6 +71,9 @@ impl Disk {
         transaction.set_durability(durability)?;
         {
             let mut table = transaction.open_table(ENTRIES)?;
+            for (from, to) in &batch.cleared {
+                table.retain_in::<&[u8], _>(from.as_slice()..to.as_slice(), |_, _| false)?;
+            }
             for (key, value) in &batch.changes {
                 match value {
                     Some(value) => table.insert(key.as_slice(), value.as_slice())?,

@@ -1,0 +1,312 @@
+//! Messages written down: a number each, in the order of arrival.
+//!
+//! Keys: `m` and a number, a message; `i` and a number, the id of a message that arrived lately, whether or not it is
+//! still needed; `inputs`, what the inputs are called whose numbers stand in the messages. Numbers only grow, so that
+//! all is written at the end of its kind.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Kept, entry};
+use crate::component::Incoming;
+use crate::id::{Hash, Id};
+use crate::json::Decoder;
+use crate::state::{Batch, State, StateError};
+use crate::time::Time;
+
+/// Microseconds that a message waits to be made durable, and by that to be acked.
+const WAIT: i64 = 200_000;
+/// Messages, and bytes of them, that wait at most.
+const MOST: usize = 16_384;
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Messages whose ids are remembered: more than a broker ever has given without having its acks. Acks of all that
+/// waits go out together.
+const RECENT: u64 = 4 * MOST as u64;
+/// Entries that are read at once when a component comes back.
+const PAGE: usize = 1024;
+
+const MESSAGE: u8 = b'm';
+const ID: u8 = b'i';
+const INPUTS: &[u8] = b"inputs";
+
+/// Ids of messages that are kept, which are of no meaning elsewhere.
+const KEPT: u8 = b'k';
+
+/// A message's number.
+type Number = u64;
+
+/// The broker's handle of a message: input and token.
+type Given = (usize, u64);
+
+pub(super) struct Journal {
+    state: Box<dyn State>,
+    next: Number,
+    /// Changes that have not been handed to the store.
+    batch: Batch,
+    /// Messages that are not durable yet, the last ones of all.
+    waiting: Vec<Given>,
+    /// What was given again and waits with them.
+    again: Vec<Given>,
+    waiting_bytes: usize,
+    /// When that is to end.
+    due: Option<Time>,
+    /// What is durable, and not yet acked.
+    acks: VecDeque<Given>,
+    /// What is done with, and still written down.
+    done: Vec<Number>,
+    /// Ids of the last [`RECENT`] messages, and from which number on.
+    recent: FxHashSet<Id>,
+    recent_ids: VecDeque<(Number, Id)>,
+    decoder: Decoder,
+    /// What the inputs are called.
+    names: Vec<String>,
+}
+
+fn key(kind: u8, number: Number) -> Vec<u8> {
+    let mut key = Vec::with_capacity(9);
+    key.push(kind);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn number(key: &[u8]) -> Option<Number> {
+    let (_, number) = key.split_first()?;
+    Some(Number::from_be_bytes(number.try_into().ok()?))
+}
+
+fn unreadable(what: &str) -> StateError {
+    StateError(format!(
+        "the state has {what} that this release can't read; run the one that wrote it, or delete the state and lose \
+         what the component remembers"
+    ))
+}
+
+impl Journal {
+    pub(super) fn open(kept: Kept, max_message_bytes: usize) -> Result<Journal, StateError> {
+        let Kept { state, inputs } = kept;
+        let before = match state.get(INPUTS)? {
+            None => Vec::new(),
+            Some(names) => {
+                let names = String::from_utf8(names).map_err(|_| unreadable("names of inputs"))?;
+                names.lines().map(str::to_owned).collect()
+            }
+        };
+        let mut journal = Journal {
+            next: 0,
+            batch: Batch::default(),
+            waiting: Vec::new(),
+            again: Vec::new(),
+            waiting_bytes: 0,
+            due: None,
+            acks: VecDeque::new(),
+            done: Vec::new(),
+            recent: FxHashSet::default(),
+            recent_ids: VecDeque::new(),
+            decoder: Decoder::new(max_message_bytes),
+            names: before,
+            state,
+        };
+        journal.read_ids()?;
+        journal.adopt(inputs)?;
+        Ok(journal)
+    }
+
+    /// Which messages arrived lately, and how many there were ever.
+    fn read_ids(&mut self) -> Result<(), StateError> {
+        let (recent, ids) = (&mut self.recent, &mut self.recent_ids);
+        self.state.scan(&[ID], &[ID], &mut |key, id| {
+            if let (Some(number), Ok(id)) = (number(key), id.try_into()) {
+                recent.insert(Id(id));
+                ids.push_back((number, Id(id)));
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.next = self.recent_ids.back().map_or(0, |(number, _)| number + 1);
+        Ok(())
+    }
+
+    /// Makes the messages from before those of the inputs as they are now.
+    fn adopt(&mut self, inputs: Vec<String>) -> Result<(), StateError> {
+        if self.names == inputs {
+            return Ok(());
+        }
+        let mut left: FxHashMap<usize, u64> = FxHashMap::default();
+        let renumbered = self
+            .names
+            .iter()
+            .map(|name| inputs.iter().position(|input| input == name));
+        let renumbered: Vec<Option<usize>> = renumbered.collect();
+        let mut moved = Vec::new();
+        let mut torn = false;
+        self.state.scan(&[MESSAGE], &[MESSAGE], &mut |key, value| {
+            let Some(message) = number(key).and_then(|number| entry::decode(number, value)) else {
+                torn = true;
+                return ControlFlow::Break(());
+            };
+            match renumbered.get(message.input) {
+                Some(Some(now)) if *now == message.input => {}
+                Some(Some(now)) => moved.push((message.token, *now)),
+                _ => *left.entry(message.input).or_default() += 1,
+            }
+            ControlFlow::Continue(())
+        })?;
+        if torn {
+            return Err(unreadable("messages"));
+        }
+        if let Some((input, count)) = left.into_iter().min() {
+            let name = self.names.get(input).map_or("an input", String::as_str);
+            return Err(StateError(format!(
+                "the state holds {count} messages of {name}, which is not read any more: put it back until they are \
+                 done with, or give the component another name, or delete its state and lose them"
+            )));
+        }
+        for (number, input) in moved {
+            let key = key(MESSAGE, number);
+            let value = self.state.get(&key)?.unwrap_or_default();
+            if let Some(message) = entry::decode(number, &value) {
+                self.batch.put(key, entry::encode(&Incoming { input, ..message }));
+            }
+        }
+        self.batch.put(INPUTS.to_vec(), inputs.join("\n").into_bytes());
+        self.names = inputs;
+        self.sync()
+    }
+
+    /// Gives every message that is not done with, in the order in which they arrived.
+    pub(super) fn replay(&mut self, mut give: impl FnMut(Incoming<'_>)) -> Result<(), StateError> {
+        let mut from = key(MESSAGE, 0);
+        loop {
+            let mut page = Vec::with_capacity(PAGE);
+            self.state.scan(&[MESSAGE], &from, &mut |key, value| {
+                page.push((key.to_vec(), value.to_vec()));
+                if page.len() < PAGE {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })?;
+            let Some(last) = page.last().and_then(|(key, _)| number(key)) else {
+                return Ok(());
+            };
+            for (key, value) in &page {
+                let message = number(key).and_then(|number| entry::decode(number, value));
+                let message = message.ok_or_else(|| unreadable("a message"))?;
+                let own = message.token.to_string();
+                let position = if message.position.is_empty() {
+                    &own
+                } else {
+                    message.position
+                };
+                give(Incoming { position, ..message });
+            }
+            from = key(MESSAGE, last + 1);
+            self.next = self.next.max(last + 1);
+        }
+    }
+
+    /// Writes a message down. Gives its number, or `None` if it was there before.
+    pub(super) fn keep(&mut self, message: &Incoming<'_>, now: Time) -> Result<Option<Number>, StateError> {
+        self.due.get_or_insert(now.plus(WAIT));
+        let given = (message.input, message.token);
+        let id = self.identify(message);
+        if let Some(id) = id
+            && self.recent.contains(&id)
+        {
+            self.again.push(given);
+            return Ok(None);
+        }
+        let number = self.next;
+        self.next += 1;
+        if let Some(id) = id {
+            self.recent.insert(id);
+            self.recent_ids.push_back((number, id));
+            self.batch.put(key(ID, number), id.0.to_vec());
+        }
+        let entry = entry::encode(message);
+        self.waiting_bytes += entry.len();
+        self.batch.put(key(MESSAGE, number), entry);
+        self.waiting.push(given);
+        if self.waiting.len() >= MOST || self.waiting_bytes >= MOST_BYTES {
+            self.sync()?;
+        }
+        Ok(Some(number))
+    }
+
+    /// By what a message is known when it comes again, by input: one message may go to two.
+    fn identify(&mut self, message: &Incoming<'_>) -> Option<Id> {
+        let mut hash = Hash::of_component(KEPT, self.names.get(message.input)?);
+        if message.position.is_empty() {
+            let identity = self.decoder.identify(message.payload).ok()??;
+            hash.text(&identity.source);
+            hash.text(&identity.id);
+        } else {
+            hash.text(message.topic);
+            hash.text(message.position);
+        }
+        Some(hash.finish())
+    }
+
+    /// The component is done with a message. Even one that is not durable yet waits with the others: were it acked
+    /// now, a crash would bring back some messages of a window without it.
+    pub(super) fn done(&mut self, number: Number) {
+        self.done.push(number);
+    }
+
+    /// What was done with since the last call goes at once.
+    pub(super) fn settle(&mut self, now: Time) {
+        if self.done.is_empty() {
+            return;
+        }
+        self.due.get_or_insert(now.plus(WAIT));
+        let mut done = std::mem::take(&mut self.done);
+        done.sort_unstable();
+        // A batch removes before it puts: what is in it already must not be put at all.
+        let first_put = self.next.saturating_sub(self.waiting.len() as u64);
+        if done.last().is_some_and(|last| *last >= first_put) {
+            self.batch.changes.retain(|(changed, _)| {
+                changed.first() != Some(&MESSAGE)
+                    || number(changed).is_none_or(|number| done.binary_search(&number).is_err())
+            });
+        }
+        for run in done.chunk_by(|a, b| a + 1 == *b) {
+            if let (Some(first), Some(last)) = (run.first(), run.last()) {
+                self.batch.clear(key(MESSAGE, *first), key(MESSAGE, last + 1));
+            }
+        }
+    }
+
+    /// The next message that its broker may forget.
+    pub(super) fn next_ack(&mut self) -> Option<Given> {
+        self.acks.pop_front()
+    }
+
+    /// When [`Journal::sync`] has to be called.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Whether all that has happened is durable, and all that is durable acked.
+    pub(super) fn is_settled(&self) -> bool {
+        self.due.is_none() && self.acks.is_empty()
+    }
+
+    /// Makes all that arrived durable.
+    pub(super) fn sync(&mut self) -> Result<(), StateError> {
+        self.due = None;
+        let floor = self.next.saturating_sub(RECENT);
+        if self.recent_ids.front().is_some_and(|(number, _)| *number < floor) {
+            while let Some((_, id)) = self.recent_ids.pop_front_if(|(number, _)| *number < floor) {
+                self.recent.remove(&id);
+            }
+            self.batch.clear(key(ID, 0), key(ID, floor));
+        }
+        self.state.apply(std::mem::take(&mut self.batch))?;
+        self.state.sync()?;
+        self.acks.extend(self.waiting.drain(..));
+        self.acks.extend(self.again.drain(..));
+        self.waiting_bytes = 0;
+        Ok(())
+    }
+}

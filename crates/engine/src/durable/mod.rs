@@ -1,0 +1,183 @@
+//! A component whose messages outlive its process: what has arrived is written down, and acked as soon as that is
+//! durable, long before its window ends.
+//!
+//! The broker is done with a message then, however long its window is, and a component that comes back is given what
+//! was written down before anything else: the same messages in the same order, so that its windows are what they were.
+//! An entry goes when all that was made of its message has been accepted, that is when the message would be acked if
+//! nothing were written down.
+//!
+//! A message that the broker gives again, because the ack was lost, is known by its id and acked once more. One that
+//! neither broker nor producer named can't be known again.
+//!
+//! Because messages are kept as they came and not what was made of them, any edit of a component's expressions and
+//! windows finds what it needs. Only an input that is no longer read leaves messages behind that can go nowhere: that
+//! is refused, by name.
+
+mod entry;
+mod journal;
+
+use crate::component::{Component, Config, Effect, Incoming, SendId};
+use crate::counters::Counters;
+use crate::delivery::Answer;
+use crate::state::{State, StateError};
+use crate::time::Time;
+use journal::Journal;
+
+/// Where a component's messages are kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// The store; nobody else writes to it.
+    pub state: Box<dyn State>,
+    /// What the inputs are called, the same after a restart and whatever their order.
+    pub inputs: Vec<String>,
+}
+
+/// A [`Component`] that may keep its messages. What it has no word for here is as there.
+pub struct Durable {
+    component: Component,
+    journal: Option<Journal>,
+    failure: Option<StateError>,
+    /// When it was last called.
+    now: Time,
+}
+
+impl Durable {
+    /// A component at the start of a process, with what an earlier one kept. Without `kept` messages are held by
+    /// their brokers until they are done with, and this is a component like any other.
+    ///
+    /// # Errors
+    /// The store can't be read, or has messages of an input that is not there any more.
+    pub fn new(config: Config, kept: Option<Kept>, now: Time) -> Result<Durable, StateError> {
+        let max_bytes = config.max_message_bytes;
+        let mut component = Component::new(config);
+        let journal = match kept {
+            None => None,
+            Some(kept) => {
+                let mut journal = Journal::open(kept, max_bytes)?;
+                journal.replay(|message| component.message(message, now))?;
+                Some(journal)
+            }
+        };
+        Ok(Durable {
+            component,
+            journal,
+            failure: None,
+            now,
+        })
+    }
+
+    /// Why nothing can be kept any more. What was not acked by then never is: the runner drops all of this, and
+    /// begins anew when the store can be opened again.
+    pub fn failure(&self) -> Option<&StateError> {
+        self.failure.as_ref()
+    }
+
+    /// A message has arrived.
+    pub fn message(&mut self, message: Incoming<'_>, now: Time) {
+        self.now = now;
+        let Some(journal) = &mut self.journal else {
+            return self.component.message(message, now);
+        };
+        match journal.keep(&message, now) {
+            Ok(Some(number)) => {
+                // What nobody named has a name from now on.
+                let own = number.to_string();
+                let position = if message.position.is_empty() {
+                    &own
+                } else {
+                    message.position
+                };
+                let kept = Incoming {
+                    token: number,
+                    position,
+                    ..message
+                };
+                self.component.message(kept, now);
+            }
+            Ok(None) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// See [`Component::recovered`].
+    pub fn recovered(&mut self, input: usize, now: Time) {
+        self.now = now;
+        self.component.recovered(input, now);
+    }
+
+    /// See [`Component::answered`].
+    pub fn answered(&mut self, send: SendId, answer: Answer, now: Time) {
+        self.now = now;
+        self.component.answered(send, answer, now);
+    }
+
+    /// See [`Component::timeout`].
+    pub fn timeout(&mut self, now: Time) {
+        self.now = now;
+        self.component.timeout(now);
+        let due = self.journal.as_ref().and_then(Journal::due);
+        if due.is_some_and(|due| due <= now) {
+            self.sync();
+        }
+    }
+
+    /// See [`Component::poll_timeout`].
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let sync = self.journal.as_ref().and_then(Journal::due);
+        let sync = sync.filter(|_| self.failure.is_none());
+        self.component.poll_timeout().into_iter().chain(sync).min()
+    }
+
+    /// See [`Component::flush`]; what has arrived is durable afterwards.
+    pub fn flush(&mut self, now: Time) {
+        self.now = now;
+        self.component.flush(now);
+        self.sync();
+    }
+
+    /// See [`Component::poll_effect`].
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        let Some(journal) = &mut self.journal else {
+            return self.component.poll_effect();
+        };
+        loop {
+            if self.failure.is_none()
+                && let Some((input, token)) = journal.next_ack()
+            {
+                return Some(Effect::Ack { input, token });
+            }
+            match self.component.poll_effect() {
+                Some(Effect::Ack { token, .. }) => journal.done(token),
+                Some(effect) => return Some(effect),
+                None => {
+                    // All acks of a window come without a pause: its messages go together or not at all.
+                    journal.settle(self.now);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// See [`Component::counters`].
+    pub fn counters(&self) -> &Counters {
+        self.component.counters()
+    }
+
+    /// Whether nothing is held, neither in memory nor by the broker.
+    pub fn is_idle(&self) -> bool {
+        self.component.is_idle() && self.journal.as_ref().is_none_or(Journal::is_settled)
+    }
+
+    fn sync(&mut self) {
+        if let Some(journal) = &mut self.journal
+            && self.failure.is_none()
+            && let Err(error) = journal.sync()
+        {
+            self.fail(error);
+        }
+    }
+
+    fn fail(&mut self, error: StateError) {
+        self.failure.get_or_insert(error);
+    }
+}
