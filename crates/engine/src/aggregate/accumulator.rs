@@ -45,16 +45,16 @@ impl Accumulator {
     /// Adds a value that is there. On an error nothing was added.
     pub(super) fn add(&mut self, value: &Value<'_>, scratch: &mut Vec<u8>) -> Result<(), EvalError> {
         match self {
-            Accumulator::Count(count) => *count += 1,
+            Accumulator::Count(count) => *count = count.saturating_add(1),
             Accumulator::Sum(count, sum) => {
                 sum.add(number("sum", value)?);
-                *count += 1;
+                *count = count.saturating_add(1);
             }
             Accumulator::Moments(count, moments) => {
                 let number = number("variance", value)?;
                 moments[0].add(number);
                 moments[1].add_square(number);
-                *count += 1;
+                *count = count.saturating_add(1);
             }
             Accumulator::Min(kept) => extreme(kept, value, Ordering::Less, "min")?,
             Accumulator::Max(kept) => extreme(kept, value, Ordering::Greater, "max")?,
@@ -70,7 +70,7 @@ impl Accumulator {
                     bytes.truncate(before);
                     return Err(error);
                 }
-                *count += 1;
+                *count = count.saturating_add(1);
             }
             Accumulator::Quantiles(quantiles) => {
                 let number = number("percentile", value)?;
@@ -104,31 +104,23 @@ impl Accumulator {
             }
             (Accumulator::Min(kept), Accumulator::Min(other)) => better(kept, other, Ordering::Less),
             (Accumulator::Max(kept), Accumulator::Max(other)) => better(kept, other, Ordering::Greater),
-            (Accumulator::First(kept), Accumulator::First(other)) => {
-                if !kept.is_some() {
-                    *kept = other;
-                }
-            }
-            (Accumulator::Last(kept), Accumulator::Last(other)) => {
-                if other.is_some() {
-                    *kept = other;
-                }
-            }
+            (Accumulator::First(kept), Accumulator::First(other)) if !kept.is_some() => *kept = other,
+            (Accumulator::Last(kept), Accumulator::Last(other)) if other.is_some() => *kept = other,
             (Accumulator::Collect(count, bytes), Accumulator::Collect(more, other)) => {
                 *count = count.saturating_add(more);
                 bytes.extend_from_slice(&other);
             }
             (Accumulator::Quantiles(quantiles), Accumulator::Quantiles(other)) => quantiles.merge(&other),
             (Accumulator::Distinct(distinct), Accumulator::Distinct(other)) => distinct.merge(&other),
-            // Both were made for the same component.
+            // The first is kept and there is no later last; all else was made for the same component.
             _ => {}
         }
     }
 
     /// What it came to. Without a value that is null, and a count is 0.
-    pub(super) fn read(&self, reading: Reading) -> Result<Value<'_>, EvalError> {
+    pub(super) fn read(&self, reading: Reading) -> Value<'_> {
         let double = |number: Option<f64>| number.map_or(Value::Null, Value::Double);
-        Ok(match self {
+        match self {
             Accumulator::Count(count) => Value::Int(i64::try_from(*count).unwrap_or(i64::MAX)),
             Accumulator::Sum(0, _) => Value::Null,
             Accumulator::Sum(count, sum) if reading == Reading::Mean => {
@@ -154,7 +146,7 @@ impl Accumulator {
                 _ => Value::Null,
             },
             Accumulator::Distinct(distinct) => Value::Int(distinct.count()),
-        })
+        }
     }
 
     /// Bytes on the heap.

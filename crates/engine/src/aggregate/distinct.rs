@@ -1,8 +1,8 @@
-//! How many different values there are: exact while there are few, then HyperLogLog.
+//! How many different values there are: exact while there are few, then `HyperLogLog`.
 //!
 //! Of each value only a hash is kept. Registers hold the greatest that any value gives them, and whether there are few
 //! depends on all values: neither order nor merging changes the result. The estimate is that of Ertl, "New cardinality
-//! estimation algorithms for HyperLogLog sketches" (2017), which needs no correction for any range, and nothing that
+//! estimation algorithms for `HyperLogLog` sketches" (2017), which needs no correction for any range, and nothing that
 //! differs between machines.
 
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@
 //! stretch that was ever touched: numbers of similar size need four or five. Squares fit in as well, exactly, since the
 //! square of a double's mantissa is an integer.
 
-use super::round::Magnitude;
+use super::round::{Magnitude, low};
 
 /// The position of the unit bit: below the square of the least double, 2^-2148.
 const UNIT: i32 = 2176;
@@ -22,6 +22,9 @@ pub(super) struct Exact {
     /// Whether +∞, -∞ and NaN are among the terms.
     beyond: u8,
 }
+
+/// The lower half of a square.
+const HALF: u128 = (1 << 53) - 1;
 
 const POSITIVE: u8 = 1;
 const NEGATIVE: u8 = 2;
@@ -48,7 +51,6 @@ impl Exact {
             }
             return;
         };
-        const HALF: u128 = (1 << 53) - 1;
         let square = u128::from(mantissa) * u128::from(mantissa);
         let at = 2 * exponent + UNIT;
         // Each half has at most 53 bits.
@@ -85,6 +87,7 @@ impl Exact {
         let shifted = u128::from(mantissa) << (position % 32);
         let from = self.reach(first);
         for (at, digit) in self.digits.iter_mut().skip(from).take(3).enumerate() {
+            #[allow(clippy::cast_possible_truncation)] // a digit of it
             let part = i64::from((shifted >> (32 * at)) as u32);
             *digit += if negative { -part } else { part };
         }
@@ -157,11 +160,11 @@ impl Exact {
             let mut out = Vec::with_capacity(self.digits.len() + 2);
             for digit in &self.digits {
                 let sum = if negative { -digit } else { *digit } + carry;
-                out.push((sum & 0xffff_ffff) as u32);
+                out.push(low(sum));
                 carry = sum >> 32;
             }
             while carry > 0 {
-                out.push((carry & 0xffff_ffff) as u32);
+                out.push(low(carry));
                 carry >>= 32;
             }
             (carry == 0).then_some(out)

@@ -44,7 +44,7 @@ impl Group {
         for ((_, argument), accumulator) in spec.programs.gathers.iter().zip(&mut self.accumulators) {
             let Some(argument) = argument else {
                 if let Accumulator::Count(count) = accumulator {
-                    *count += 1;
+                    *count = count.saturating_add(1);
                 }
                 continue;
             };
@@ -121,8 +121,13 @@ impl Group {
 /// An id whose bits are spread, so that no two sets of ids that differ have the same sum by a pattern in them: a
 /// Feistel network, so no two ids give the same.
 fn mixed(id: [u8; 16]) -> u128 {
-    let id = u128::from_be_bytes(id);
-    let (mut high, mut low) = ((id >> 64) as u64, (id & u128::from(u64::MAX)) as u64);
+    let half = |from: usize| {
+        id.iter()
+            .skip(from)
+            .take(8)
+            .fold(0, |half, byte| half << 8 | u64::from(*byte))
+    };
+    let (mut high, mut low) = (half(0), half(8));
     for round in [
         0x9e37_79b9_7f4a_7c15_u64,
         0xd1b5_4a32_d192_ed03,

@@ -164,10 +164,7 @@ fn write_text(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The values of a key. Numbers of the key itself become ints or uints where its expression only gives those.
-pub(super) fn read_all<'a>(
-    mut key: &'a [u8],
-    numbers: impl Iterator<Item = Numbers>,
-) -> Option<Vec<Value<'a>>> {
+pub(super) fn read_all(mut key: &[u8], numbers: impl Iterator<Item = Numbers>) -> Option<Vec<Value<'_>>> {
     let mut values = Vec::new();
     for numbers in numbers {
         let value = read(&mut key, MAX_NESTING)?;

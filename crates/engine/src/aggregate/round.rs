@@ -147,7 +147,7 @@ impl Magnitude {
         let mut borrow = 0_i64;
         for (at, digit) in digits.iter_mut().enumerate() {
             let difference = i64::from(*digit) - i64::from(less.get(at).copied().unwrap_or(0)) + borrow;
-            *digit = (difference & 0xffff_ffff) as u32;
+            *digit = low(difference);
             borrow = difference >> 32;
         }
         Magnitude::new(false, exponent, digits)
@@ -196,6 +196,12 @@ impl Cut {
         let magnitude = scale(rounded.mantissa as f64, rounded.exponent);
         if self.negative { -magnitude } else { magnitude }
     }
+}
+
+/// The lowest digit of a number.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(super) fn low(number: i64) -> u32 {
+    number as u32
 }
 
 /// A double times a power of two.

@@ -1,5 +1,7 @@
 //! Groups end to end: source and rows in, JSON out.
 
+mod oracle;
+
 use crate::expr::{Context, Row, Scope, compile_grouped};
 use crate::field::Field;
 use crate::layout::Layout;
@@ -31,7 +33,7 @@ pub(super) fn add(groups: &mut Groups, spec: &GroupSpec, rows: &[(usize, Fields<
         let cx = Context::new(&rows).with_window(Time(0), Time(60_000_000));
         match spec.key(&cx) {
             Ok(key) => groups.add(spec, &key, &cx, id(*number), &mut |error| {
-                reasons.push(error.reason())
+                reasons.push(error.reason());
             }),
             Err(error) => reasons.push(error.reason()),
         }

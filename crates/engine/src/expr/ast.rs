@@ -198,16 +198,19 @@ impl Tree {
             }
             (
                 Kind::Conditional {
-                    condition: a,
-                    then: b,
-                    otherwise: c,
+                    condition,
+                    then,
+                    otherwise,
                 },
                 Kind::Conditional {
-                    condition: x,
-                    then: y,
-                    otherwise: z,
+                    condition: other_condition,
+                    then: other_then,
+                    otherwise: other_otherwise,
                 },
-            ) => all(&[*a, *b, *c], &[*x, *y, *z]),
+            ) => all(
+                &[*condition, *then, *otherwise],
+                &[*other_condition, *other_then, *other_otherwise],
+            ),
             (Kind::Map(a), Kind::Map(b)) => {
                 let flat = |entries: &[(NodeId, NodeId)]| -> Vec<NodeId> {
                     entries.iter().flat_map(|(key, value)| [*key, *value]).collect()

@@ -1,7 +1,7 @@
 //! A tree into operations: names to fields, calls to functions, constants to values; and every mistake that is
 //! certain before a message arrives.
 
-use crate::value::{Kind as ValueKind, Value, write_string};
+use crate::value::{Kind as ValueKind, Value};
 
 use super::ast::{Binary, Kind, NodeId, Tree, Unary};
 use super::code::{Access, Op, OpId, Unit};
@@ -12,6 +12,7 @@ use super::scope::Scope;
 use super::types::Types;
 
 mod call;
+mod container;
 mod group;
 mod macros;
 mod name;
@@ -45,8 +46,8 @@ pub(super) fn compile_group<'c>(
     group: GroupScope<'c>,
 ) -> (Result<Compiled, Fault>, GroupScope<'c>) {
     let mut compiler = Compiler::new(source, tree, scope, Some(group));
-    let compiled = compiler.root();
-    (compiled, compiler.group.take().unwrap_or_default())
+    let made = compiler.root();
+    (made, compiler.group.take().unwrap_or_default())
 }
 
 struct Compiler<'c> {
@@ -303,89 +304,6 @@ impl<'c> Compiler<'c> {
         Ok(self.fold(op, then_types.or(otherwise_types), span, constant))
     }
 
-    fn list(&mut self, nodes: &[NodeId], span: Span) -> Result<Typed, Fault> {
-        let mut items = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            items.push(self.node(*node)?.0);
-        }
-        let constant = items.iter().all(|id| self.is_constant(*id));
-        let made = self.fold(Op::List(items.into()), Types::LIST, span, constant);
-        self.check_nesting(made)
-    }
-
-    fn map(&mut self, nodes: &[(NodeId, NodeId)], span: Span) -> Result<Typed, Fault> {
-        let mut entries: Vec<(OpId, OpId)> = Vec::with_capacity(nodes.len());
-        let keys = Types::BOOL.or(Types::INT).or(Types::UINT).or(Types::STRING);
-        let mut seen = std::collections::HashSet::new();
-        for (key_node, value) in nodes {
-            let at = self.tree.get(*key_node).span;
-            let (key, types) = self
-                .node(*key_node)
-                .map_err(|fault| quote_key(fault, at, &self.unit.source))?;
-            if !types.meets(keys) {
-                let message = format!("a key is a string, an int, a uint or a bool, but this is {types}");
-                return Err(Fault::new("InvalidKey", at, message));
-            }
-            if let Some(text) = self.constant_text(key)
-                && !seen.insert(text.to_owned())
-            {
-                let message = format!("the key {} is there twice", at.of(&self.unit.source));
-                return Err(Fault::new("RepeatedKey", at, message));
-            }
-            let (value, _) = self.node(*value)?;
-            entries.push((key, value));
-        }
-        let constant = entries
-            .iter()
-            .all(|(k, v)| self.is_constant(*k) && self.is_constant(*v));
-        let names = self.names(&entries);
-        let op = Op::Map {
-            entries: entries.into(),
-            names,
-        };
-        let made = self.fold(op, Types::MAP, span, constant);
-        self.check_nesting(made)
-    }
-
-    /// A map's keys as JSON is going to have them, if all are constant text. They are written once, not for each row.
-    fn names(&self, entries: &[(OpId, OpId)]) -> Option<Box<[Box<[u8]>]>> {
-        let name = |(at, (key, _)): (usize, &(OpId, OpId))| {
-            let mut out = vec![if at == 0 { b'{' } else { b',' }];
-            write_string(self.constant_text(*key)?, &mut out);
-            out.push(b':');
-            Some(out.into_boxed_slice())
-        };
-        entries.iter().enumerate().map(name).collect()
-    }
-
-    fn index(&mut self, id: NodeId, operand: NodeId, index: NodeId) -> Result<Typed, Fault> {
-        if let Some(field) = self.field(id)? {
-            return Ok(field);
-        }
-        let (span, at) = (self.tree.get(id).span, self.tree.get(index).span);
-        let (operand, types) = self.node(operand)?;
-        if !types.meets(Types::LIST.or(Types::MAP)) {
-            let fault = Fault::new(
-                "NoSuchOverload",
-                span,
-                format!("only lists and maps have elements, not {types}"),
-            );
-            return Err(if types == Types::STRING {
-                fault.help("a character of a string is text.charAt(0), a part text.substring(0, 2)")
-            } else {
-                fault
-            });
-        }
-        let (index, index_types) = self.node(index)?;
-        let keys = Types::BOOL.or(Types::NUMBER).or(Types::STRING);
-        if !index_types.meets(if types == Types::LIST { Types::NUMBER } else { keys }) {
-            let message = format!("{types} has no element at {index_types}");
-            return Err(Fault::new("NoSuchOverload", at, message));
-        }
-        let constant = self.is_constant(operand) && self.is_constant(index);
-        Ok(self.fold(Op::Index { operand, index }, Types::ANY, span, constant))
-    }
-
     fn access(&mut self, access: Access, path: String) -> usize {
         if let Some(known) = self.unit.accesses.iter().position(|a| *a == access) {
             return known;
@@ -398,13 +316,4 @@ impl<'c> Compiler<'c> {
     fn kind_named(name: &str) -> Option<ValueKind> {
         ValueKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
-}
-
-/// A name where a map's key stands was probably meant as a string, as JavaScript has it.
-fn quote_key(fault: Fault, key: Span, source: &str) -> Fault {
-    if fault.is("UnknownName", key) {
-        let name = key.of(source);
-        return fault.help(format!("a key that is text is written in quotes: \"{name}\""));
-    }
-    fault
 }

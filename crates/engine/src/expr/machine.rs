@@ -84,7 +84,7 @@ impl<'a> Machine<'a> {
             Op::Key => Ok(self.cx.key().map_or(Value::Null, Value::string)),
             Op::WindowStart => self.window(true),
             Op::WindowEnd => self.window(false),
-            Op::Aggregate(at) => self.cx.group().aggregate(*at),
+            Op::Aggregate(at) => Ok(self.cx.group().aggregate(*at)),
             Op::GroupKey(at) => Ok(self.cx.group().key(*at)),
             Op::Previous { at, default } => match (self.cx.group().previous(*at), default) {
                 (Some(value), _) => Ok(value),

@@ -72,7 +72,7 @@ pub(crate) struct GroupValues<'a> {
     /// Of `groupBy`, in its order.
     pub(crate) keys: Vec<Value<'a>>,
     /// By position among the component's aggregates; those that the expression does not read may be left out.
-    pub(crate) aggregates: Vec<(usize, Result<Value<'a>, EvalError>)>,
+    pub(crate) aggregates: Vec<(usize, Value<'a>)>,
     /// What `previous` gives, by position; empty if there was no result before.
     pub(crate) previous: Vec<Value<'a>>,
 }
@@ -88,9 +88,9 @@ impl<'a> GroupValues<'a> {
         self.keys.get(at).cloned().unwrap_or(Value::Null)
     }
 
-    pub(super) fn aggregate(&self, at: usize) -> Result<Value<'a>, EvalError> {
+    pub(super) fn aggregate(&self, at: usize) -> Value<'a> {
         let found = self.aggregates.iter().find(|(place, _)| *place == at);
-        found.map_or(Ok(Value::Null), |(_, value)| value.clone())
+        found.map_or(Value::Null, |(_, value)| value.clone())
     }
 
     pub(super) fn previous(&self, at: usize) -> Option<Value<'a>> {

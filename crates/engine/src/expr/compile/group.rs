@@ -57,7 +57,7 @@ pub(in crate::expr) struct Looked<'c> {
     nesting: u32,
 }
 
-impl<'c> Compiler<'c> {
+impl Compiler<'_> {
     /// Whether single messages are out of sight here.
     pub(super) fn is_about_group(&self) -> bool {
         let inside = self.group.as_ref().map(|group| group.inside);
@@ -321,12 +321,11 @@ impl<'c> Compiler<'c> {
 
     /// What an unknown function over a group probably meant.
     pub(super) fn meant_aggregate(name: &str, at: Span) -> Option<Fault> {
-        let usage = match ELSEWHERE.iter().find(|(other, _)| *other == name) {
-            Some((_, usage)) => format!("use {usage}"),
-            None => {
-                let names = Aggregate::ALL.iter().map(|one| one.name()).chain(["previous"]);
-                format!("did you mean `{}`?", closest(name, names)?)
-            }
+        let usage = if let Some((_, usage)) = ELSEWHERE.iter().find(|(other, _)| *other == name) {
+            format!("use {usage}")
+        } else {
+            let names = Aggregate::ALL.iter().map(|one| one.name()).chain(["previous"]);
+            format!("did you mean `{}`?", closest(name, names)?)
         };
         let fault = Fault::new("UnknownFunction", at, format!("there is no function `{name}`"));
         Some(fault.help(usage))

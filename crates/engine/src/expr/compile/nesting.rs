@@ -39,8 +39,6 @@ impl Compiler<'_> {
             Op::Map { entries, .. } => 1 + self.deepest(entries.iter().map(|(_, value)| value)),
             // `dyn` gives what it takes, `split` a list of text; no other function's value nests.
             Op::Call { args, .. } => self.deepest(args).max(1),
-            // Set by who adds them: their values come from elsewhere.
-            Op::Aggregate(_) | Op::GroupKey(_) | Op::Previous { .. } => 0,
             Op::Bind { body, .. } => self.nesting_of(*body),
             Op::Loop(inner) => match (inner.kind, inner.body) {
                 (LoopKind::List | LoopKind::Map, Some(body)) => 1 + self.nesting_of(body),
@@ -48,6 +46,7 @@ impl Compiler<'_> {
                 (LoopKind::List, None) => self.nesting_of(inner.range),
                 _ => 0,
             },
+            // What a group has comes from elsewhere: who adds that sets it.
             _ => 0,
         }
     }
