@@ -124,7 +124,7 @@ async fn run(
     snapshot: &Snapshot,
     context: &Context,
 ) -> (Outcome, Option<ApplyError>) {
-    if matches!(resource.kind(), "ClusterStream" | "Stream") {
+    if matches!(resource.kind(), "ClusterStream" | "Stream" | "Table") {
         return (Outcome::NoWorkload, None);
     }
     let applier = Applier {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use streaming_compiler::{Compilation, Problem, reason};
-use streaming_plan::{Output, Plan};
+use streaming_plan::Plan;
 
 use crate::dereference::Resource;
 
@@ -56,14 +56,11 @@ fn publish_elsewhere(plan: &mut Plan, refused: &[&str]) {
         .inputs
         .iter()
         .flat_map(|input| [Some(&input.source), input.dead_letter.as_ref()]);
-    let outputs = plan.outputs.iter().map(|output| match output {
-        Output::Stream(topic) => Some(topic),
-        Output::Component { .. } => None,
-    });
-    let topics = inputs.chain(outputs).flatten();
-    let needed: BTreeSet<&String> = topics
+    let topics = inputs.flatten().chain(plan.published());
+    let needed: BTreeSet<String> = topics
         .map(|topic| &topic.cluster_stream)
         .chain(&plan.publishes)
+        .cloned()
         .collect();
     plan.cluster_streams.retain(|name, _| needed.contains(name));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use streaming_compiler::{Compilation, Document, Problem, compile, reason};
-use streaming_plan::{Edge, Output, Plan, Topic};
+use streaming_plan::{Edge, Output, Plan, Role, Topic};
 
 use crate::component::Component;
 use crate::dereference::Resource;
@@ -17,7 +17,7 @@ pub(crate) struct Verdict {
     pub(crate) problems: Vec<Problem>,
     /// What runs, but perhaps not as meant.
     pub(crate) warnings: Vec<Problem>,
-    /// What runs; `None` for a `ClusterStream` or Stream, and where there are problems.
+    /// What runs; `None` for a `ClusterStream`, Stream or Table, and where there are problems.
     pub(crate) component: Option<Component>,
     /// Whether it is to stand still.
     pub(crate) suspended: bool,
@@ -103,7 +103,7 @@ fn unreadable(origin: usize, resource: &Resource, error: &serde_json::Error) -> 
     }
 }
 
-/// Who uses a `ClusterStream` or a Stream.
+/// Who uses a `ClusterStream`, a Stream or a Table.
 fn users(resource: &Resource, plans: &[Plan]) -> Vec<String> {
     let text = |field: &str| {
         let value = resource.document.pointer(&format!("/spec/{field}"));
@@ -124,12 +124,28 @@ fn users(resource: &Resource, plans: &[Plan]) -> Vec<String> {
                 if plan.outputs.contains(&Output::Stream(topic.clone())) {
                     users.insert(format!("{who} publishes to it"));
                 }
+                if plan.late_to.as_ref() == Some(&topic) {
+                    users.insert(format!("{who} sends late events to it"));
+                }
                 if plan
                     .inputs
                     .iter()
                     .any(|input| input.dead_letter.as_ref() == Some(&topic))
                 {
                     users.insert(format!("{who} sends dead letters to it"));
+                }
+            }
+        }
+        "Table" => {
+            let stream = text("stream");
+            for plan in plans {
+                let Role::Window(query) = &plan.role else { continue };
+                let mut inputs = plan.inputs.iter().zip(&query.inputs);
+                if inputs.any(|(input, read)| input.stream == stream && read.table.is_some()) {
+                    users.insert(format!(
+                        "{} `{}` looks up in it",
+                        plan.component.kind, plan.component.name
+                    ));
                 }
             }
         }

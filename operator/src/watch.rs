@@ -17,7 +17,7 @@ use kube::runtime::reflector::{ObjectRef, Store, reflector, store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use streaming_api::{Channel, ClusterStream, Joiner, Processor, Stream as StreamResource};
+use streaming_api::{Channel, ClusterStream, Joiner, Processor, Stream as StreamResource, Table};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
@@ -31,9 +31,9 @@ pub(crate) type Space = PartialObjectMeta<Namespace>;
 #[derive(Clone)]
 pub(crate) struct Stores {
     pub(crate) namespaces: Store<Space>,
-    /// The five kinds in the order of [`streaming_api::KINDS`]. Untyped: whatever was stored under an older schema is
+    /// Our kinds in the order of [`streaming_api::KINDS`]. Untyped: whatever was stored under an older schema is
     /// the compiler's to judge, and must not stop the watch.
-    pub(crate) resources: [Store<DynamicObject>; 5],
+    pub(crate) resources: [Store<DynamicObject>; 6],
     pub(crate) deployments: Store<Deployment>,
     pub(crate) services: Store<PartialObjectMeta<Service>>,
     pub(crate) config_maps: Store<PartialObjectMeta<ConfigMap>>,
@@ -54,10 +54,11 @@ impl Stores {
 }
 
 /// The API of each kind, in the order of [`streaming_api::KINDS`].
-pub(crate) fn kinds() -> [ApiResource; 5] {
+pub(crate) fn kinds() -> [ApiResource; 6] {
     [
         ApiResource::erase::<ClusterStream>(&()),
         ApiResource::erase::<StreamResource>(&()),
+        ApiResource::erase::<Table>(&()),
         ApiResource::erase::<Channel>(&()),
         ApiResource::erase::<Joiner>(&()),
         ApiResource::erase::<Processor>(&()),

@@ -61,11 +61,15 @@ use crate::workload::Workload;
         "message": "slide and gap exclude each other: a window hops or follows sessions",
     },
     {
-        "rule": "!has(self.slide) || duration(self.slide) <= duration(self.window)",
+        "rule": "has(self.window) || (!has(self.slide) && !has(self.gap))",
+        "message": "slide and gap need window",
+    },
+    {
+        "rule": "!has(self.slide) || !has(self.window) || duration(self.slide) <= duration(self.window)",
         "message": "slide must not be longer than window, or events between windows would be lost",
     },
     {
-        "rule": "!has(self.gap) || duration(self.gap) <= duration(self.window)",
+        "rule": "!has(self.gap) || !has(self.window) || duration(self.gap) <= duration(self.window)",
         "message": "gap must not be longer than window, which is the longest that a session lasts",
     },
 ]))]
@@ -74,8 +78,10 @@ pub struct JoinerSpec {
     #[schemars(range(min = 1, max = 65535))]
     pub service_port: i32,
     /// Length of the time window. Messages join only within one window; bounds are multiples of it since
-    /// 1970-01-01T00:00:00Z. Example: `20s`.
-    pub window: Duration,
+    /// 1970-01-01T00:00:00Z. Only a Joiner of one Stream with Tables does without, and looks each message up as it comes.
+    /// Example: `20s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Duration>,
     /// What is joined, how, and where the rows go.
     pub stream: JoinerStream,
     /// Which rows the join gives: `inner` (the default), those that match; `left`, `right` and `full`, also the
@@ -93,7 +99,7 @@ pub struct JoinerSpec {
 /// What a Joiner reads, computes and sends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinerStream {
-    /// The Streams to join, two or more: each a Stream's name, or failing that the topic of exactly one Stream.
+    /// What to join, two or more: each the name of a Stream or a Table, or failing that the topic of exactly one Stream.
     /// `name as alias` gives another name to use in expressions, and lets a Stream join itself. In expressions every
     /// character outside `[A-Za-z0-9_]` of a name becomes `_`. Example: `[tenants, poweruse]`.
     #[schemars(length(min = 2, max = 16))]

@@ -1,4 +1,4 @@
-//! The resources that users write: `ClusterStream`, `Stream`, `Channel`, `Joiner` and `Processor`, group
+//! The resources that users write: `ClusterStream`, `Stream`, `Table`, `Channel`, `Joiner` and `Processor`, group
 //! `streaming.vivien.io/v1alpha1`, one kind a file.
 //!
 //! This is where a pipeline starts, before any message moves: a manifest is checked against the schemas that
@@ -19,6 +19,7 @@ mod processor;
 mod schema;
 mod status;
 mod stream;
+mod table;
 mod target;
 mod text;
 mod windowing;
@@ -34,6 +35,7 @@ pub use processor::{Processor, ProcessorSpec};
 pub use schema::definitions;
 pub use status::{Edge, Status};
 pub use stream::{Format, Stream, StreamSpec};
+pub use table::{Table, TableSpec};
 pub use target::Target;
 pub use text::{
     ComponentRef, Duration, Expression, InputRef, ResourceName, Route, StreamRef, TopicName, pattern,
@@ -46,4 +48,11 @@ pub const GROUP: &str = "streaming.vivien.io";
 /// The one version that there is.
 pub const VERSION: &str = "v1alpha1";
 /// Every kind, in the order in which a message meets them.
-pub const KINDS: [&str; 5] = ["ClusterStream", "Stream", "Channel", "Joiner", "Processor"];
+pub const KINDS: [&str; 6] = [
+    "ClusterStream",
+    "Stream",
+    "Table",
+    "Channel",
+    "Joiner",
+    "Processor",
+];

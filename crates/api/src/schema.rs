@@ -4,7 +4,7 @@
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
-use crate::{Channel, ClusterStream, Joiner, Processor, Stream};
+use crate::{Channel, ClusterStream, Joiner, Processor, Stream, Table};
 
 /// The CustomResourceDefinition of every kind as JSON, in the order of [`crate::KINDS`].
 ///
@@ -14,6 +14,7 @@ pub fn definitions() -> Vec<Value> {
     [
         ClusterStream::crd(),
         Stream::crd(),
+        Table::crd(),
         Channel::crd(),
         Joiner::crd(),
         Processor::crd(),

@@ -2,12 +2,12 @@
 //! there, every plan carries all of them, so that whoever publishes first declares them.
 //!
 //! What a component reads counts even while the component itself has a problem or is suspended: its messages wait
-//! for it. Dead letters that nobody reads get a queue too, in which they wait for a person.
+//! for it. Dead letters and late events that nobody reads get a queue too, in which they wait for a person.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use streaming_api::Protocol;
-use streaming_plan::{ClusterStream, Consumer, Output, Plan, Topic};
+use streaming_plan::{ClusterStream, Consumer, Plan, Topic};
 
 use crate::catalog::{Catalog, Lookup};
 use crate::document::{Kind, Resource, Spec};
@@ -19,6 +19,8 @@ use crate::targets::{self, Bare};
 /// The group whose queue keeps dead letters that no component reads. The same whichever component they come from, so
 /// that there is one queue to look into.
 const KEEPER: &str = "dead-letter";
+/// The same for events that came too late.
+const LATE_KEEPER: &str = "late";
 
 /// The consumers of each `ClusterStream`, by namespace and name.
 pub(crate) struct Consumers(BTreeMap<(String, String), BTreeSet<Consumer>>);
@@ -28,22 +30,24 @@ impl Consumers {
     /// has a plan: a mistake in one would otherwise change the plans of all others on its brokers.
     pub(crate) fn new(resources: &[Resource], catalog: &Catalog<'_>, streams: &Streams<'_>) -> Consumers {
         let mut consumers = Consumers(BTreeMap::new());
-        let mut dead_letters = Vec::new();
+        let mut kept = Vec::new();
         for resource in resources.iter().filter(|resource| resource.kind.is_component()) {
             for stream in reads(resource, catalog, streams) {
                 if forgets(stream.cluster.protocol) {
                     consumers.add(&resource.namespace, &stream.topic, &resource.name);
                 }
                 let to = dead_letter(resource, stream, catalog);
-                dead_letters.extend(to.map(|to| (&resource.namespace, to)));
+                kept.extend(to.map(|to| (&resource.namespace, to, KEEPER)));
             }
+            let late = late_to(resource, catalog);
+            kept.extend(late.map(|to| (&resource.namespace, to, LATE_KEEPER)));
         }
-        for (namespace, to) in dead_letters {
+        for (namespace, to, keeper) in kept {
             if let Lookup::Found(cluster) = catalog.cluster_stream(namespace, &to.cluster_stream)
                 && forgets(cluster.protocol)
                 && !consumers.is_read(namespace, &to, cluster.protocol)
             {
-                consumers.add(namespace, &to, KEEPER);
+                consumers.add(namespace, &to, keeper);
             }
         }
         consumers
@@ -52,15 +56,11 @@ impl Consumers {
     /// Those of what a plan may publish to, on each of its brokers: its outputs and dead letters, and everything where its
     /// container publishes. Others come and go without a new plan.
     pub(crate) fn fill_plan(&self, plan: &mut Plan) {
-        let outputs = plan.outputs.iter().filter_map(|output| match output {
-            Output::Stream(topic) => Some(topic),
-            Output::Component { .. } => None,
-        });
         let topics: Vec<Topic> = plan
             .inputs
             .iter()
             .filter_map(|input| input.dead_letter.as_ref())
-            .chain(outputs)
+            .chain(plan.published())
             .cloned()
             .collect();
         for (name, connection) in &mut plan.cluster_streams {
@@ -124,6 +124,23 @@ fn dead_letter(resource: &Resource, stream: &Resolved<'_>, catalog: &Catalog<'_>
     };
     let bare = Bare::TopicOf(&stream.topic.cluster_stream);
     targets::stream(resource, "spec.deadLetter", own, bare, catalog).ok()
+}
+
+/// Where a component's events go that come too late.
+fn late_to(resource: &Resource, catalog: &Catalog<'_>) -> Option<Topic> {
+    let to = match &resource.spec {
+        Some(Spec::Joiner(spec)) => spec.windowing.late_to.as_ref(),
+        Some(Spec::Channel(spec)) => spec.windowing.late_to.as_ref(),
+        _ => None,
+    };
+    targets::stream(
+        resource,
+        "spec.lateTo",
+        to?,
+        Bare::ClusterStreamOfThatName,
+        catalog,
+    )
+    .ok()
 }
 
 /// The Streams that a component reads. What is wrong with it is reported where its plan is built.

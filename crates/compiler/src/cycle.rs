@@ -66,6 +66,10 @@ impl<'p> Graph<'p> {
             let namespace = plan.component.namespace.as_str();
             graph.components.insert((namespace, &plan.component.name), at);
             for (number, input) in plan.inputs.iter().enumerate() {
+                if is_table(plan, number) {
+                    // What comes to a Table is found there by others, and goes no further by itself.
+                    continue;
+                }
                 let Topic {
                     cluster_stream,
                     topic,
@@ -120,6 +124,7 @@ impl<'p> Graph<'p> {
                 }
             }
         }
+        nodes.extend(this.late_to.iter().flat_map(|topic| self.readers(plan, topic)));
         if dead_letters
             && let Some(topic) = this
                 .inputs
@@ -200,6 +205,13 @@ fn dead_letter_cycle(plan: &Plan, input: usize, catalog: &Catalog<'_>, report: &
         about,
         problem.help("name a dead letter that nothing brings back, or stop what brings it back"),
     );
+}
+
+fn is_table(plan: &Plan, input: usize) -> bool {
+    match &plan.role {
+        Role::Window(query) => query.inputs.get(input).is_some_and(|input| input.table.is_some()),
+        Role::Map { .. } | Role::Relay { .. } => false,
+    }
 }
 
 /// Told about the first component. A problem if nothing on the way could ever stop a message; returns whether it is.

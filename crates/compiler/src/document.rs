@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 use streaming_api::{
-    ChannelSpec, ClusterStreamSpec, GROUP, JoinerSpec, KINDS, ProcessorSpec, StreamSpec, VERSION,
+    ChannelSpec, ClusterStreamSpec, GROUP, JoinerSpec, KINDS, ProcessorSpec, StreamSpec, TableSpec, VERSION,
 };
 
 use crate::problem::{Problem, Report};
@@ -24,15 +24,17 @@ pub struct Document {
 pub(crate) enum Kind {
     ClusterStream,
     Stream,
+    Table,
     Channel,
     Joiner,
     Processor,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 5] = [
+    pub(crate) const ALL: [Kind; 6] = [
         Kind::ClusterStream,
         Kind::Stream,
+        Kind::Table,
         Kind::Channel,
         Kind::Joiner,
         Kind::Processor,
@@ -77,6 +79,7 @@ pub(crate) struct Resource {
 pub(crate) enum Spec {
     ClusterStream(ClusterStreamSpec),
     Stream(StreamSpec),
+    Table(TableSpec),
     Channel(Box<ChannelSpec>),
     Joiner(Box<JoinerSpec>),
     Processor(Box<ProcessorSpec>),
@@ -207,22 +210,13 @@ fn one(
         return report.document(index, found.help(format!("write `{GROUP}/{VERSION}`")));
     }
     let Some(known) = Kind::ALL.into_iter().find(|known| known.name() == kind) else {
-        let found = if kind == "Table" {
-            problem(
-                "kind",
-                reason::NOT_SUPPORTED,
-                "this release has no Table yet".into(),
-            )
-        } else {
-            let help = suggest::or_list(&kind, KINDS, "the kinds are", "");
-            problem(
-                "kind",
-                reason::UNKNOWN_KIND,
-                format!("{GROUP} has no kind `{kind}`"),
-            )
-            .help(help)
-        };
-        return report.document(index, found);
+        let help = suggest::or_list(&kind, KINDS, "the kinds are", "");
+        let found = problem(
+            "kind",
+            reason::UNKNOWN_KIND,
+            format!("{GROUP} has no kind `{kind}`"),
+        );
+        return report.document(index, found.help(help));
     };
     let uid = Some(text("/metadata/uid")).filter(|uid| !uid.is_empty());
     let mut value = value.clone();

@@ -1,9 +1,10 @@
 //! Expressions compiled with the engine that will run them, so that what compiles here runs there.
 
 use streaming_api::Expression;
-use streaming_engine::expr::{self, Diagnostic, Expr, Scope};
+use streaming_engine::expr::{self, Diagnostic, Expr, Scope, ScopeError};
 
 use crate::document::Resource;
+use crate::inputs;
 use crate::problem::{Problem, Report};
 use crate::reason;
 
@@ -11,8 +12,6 @@ use crate::reason;
 pub(crate) struct Compiled {
     pub(crate) filter: Option<String>,
     pub(crate) select: Option<String>,
-    /// What `where` is made of: conditions all of which have to be true.
-    pub(crate) conditions: Vec<Expr>,
 }
 
 /// Compiles `where` and `select` in a scope. Both are tried, and the problems of both reported.
@@ -42,19 +41,47 @@ pub(crate) fn compile(
         expr::compile(source, scope)
     });
     let (filter, condition) = filter.unzip();
-    let conditions = condition.map(|condition| conditions(resource, condition, report));
+    if let Some(condition) = condition {
+        conditions(resource, "spec.stream.where", condition, report);
+    }
     good.then_some(Compiled {
         filter,
         select: select.map(|(source, _)| source),
-        conditions: conditions.unwrap_or_default(),
     })
 }
 
+/// Checks what a Stream or Table says about its messages, which it knows by a Stream's name. Returns whether it is good.
+pub(crate) fn of_message(
+    resource: &Resource,
+    field: &str,
+    source: &Expression,
+    stream: &str,
+    report: &mut Report,
+) -> bool {
+    let variable = inputs::sanitised(stream);
+    let found = match Scope::new(&[&variable]) {
+        Ok(scope) => match expr::compile(source, &scope) {
+            Ok(_) => return true,
+            Err(diagnostic) => problem(resource, field, source, diagnostic),
+        },
+        Err(error) => {
+            let why = match error {
+                ScopeError::Reserved(word) => format!("`{word}` means something else in expressions"),
+                other => other.to_string(),
+            };
+            let message = format!("the messages of Stream `{stream}` have no name here: {why}");
+            let found = resource.at(field, reason::INVALID_VARIABLE, message);
+            found.help("give the Stream a name that begins with a letter and is no word of the language")
+        }
+    };
+    report.problem(resource, found);
+    false
+}
+
 /// Takes a condition apart, and warns about parts that hardly are what was meant.
-fn conditions(resource: &Resource, whole: Expr, report: &mut Report) -> Vec<Expr> {
-    const FIELD: &str = "spec.stream.where";
+pub(crate) fn conditions(resource: &Resource, field: &str, whole: Expr, report: &mut Report) -> Vec<Expr> {
     let mut warn = |reason, message: String, help: String| {
-        report.warning(resource, resource.at(FIELD, reason, message).help(help));
+        report.warning(resource, resource.at(field, reason, message).help(help));
     };
     if whole.is_field() {
         let text = whole.source();
@@ -106,7 +133,7 @@ fn shortened(text: &str) -> String {
     shown
 }
 
-fn problem(resource: &Resource, field: &str, source: &str, diagnostic: Diagnostic) -> Problem {
+pub(crate) fn problem(resource: &Resource, field: &str, source: &str, diagnostic: Diagnostic) -> Problem {
     Problem {
         diagnostic: Some((diagnostic.clone(), source.to_owned())),
         help: diagnostic.help,

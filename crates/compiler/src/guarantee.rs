@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use streaming_plan::{Edge, Guarantee, Input, Output, Plan, Protocol, Role, Topic};
+use streaming_plan::{Edge, Guarantee, Input, Output, Plan, Protocol, Query, Role, Topic, Windows};
 
 use crate::properties;
 
@@ -28,6 +28,11 @@ pub(crate) fn edges(plan: &Plan) -> Vec<Edge> {
             Output::Stream(to) => topic(to),
         },
         guarantee: leaving(plan, output),
+    }));
+    edges.extend(plan.late_to.iter().map(|to| Edge {
+        from: name.clone(),
+        to: topic(to),
+        guarantee: late(plan, to),
     }));
     // A Stream that joins itself arrives once.
     edges.dedup();
@@ -66,6 +71,7 @@ fn arriving(plan: &Plan, input: &Input) -> Guarantee {
         Some(Protocol::Mqtt) => mqtt_loss(get),
         None => None,
     };
+    let loss = loss.or_else(|| dropped_late(plan, input));
     let mut repeats = Vec::new();
     let mut improve = loss.as_ref().map(|(_, better)| (*better).to_owned());
     // What the broker forgets when it has sent it, it never sends again.
@@ -90,6 +96,19 @@ fn arriving(plan: &Plan, input: &Input) -> Guarantee {
     }
 }
 
+/// In event time a message may come after its windows have closed.
+fn dropped_late(plan: &Plan, input: &Input) -> Loss {
+    let Role::Window(query) = &plan.role else {
+        return None;
+    };
+    let mut inputs = plan.inputs.iter().zip(&query.inputs);
+    let timed = inputs.any(|(planned, read)| planned == input && read.time.is_some());
+    (timed && plan.late_to.is_none()).then(|| {
+        let why = "an event that comes after its windows have closed is dropped, and counted".to_owned();
+        (why, "`lateTo`")
+    })
+}
+
 const NO_IDS: &str = "messages have no id";
 const CLOUD_EVENTS: &str = "publishers that send CloudEvents, whose ids are used";
 
@@ -101,22 +120,25 @@ fn leaving(plan: &Plan, output: &Output) -> Guarantee {
     };
     let mut repeats = Vec::new();
     let mut improve = loss.as_ref().map(|(_, better)| (*better).to_owned());
-    match plan.role {
-        Role::Window(_) => {
+    match &plan.role {
+        // What a message finds in a Table hangs on which of both came first.
+        Role::Window(query) if query.windows == Windows::Unbounded && query.trigger.is_none() => {
+            repeats.push("a Table's row may have changed when a message is delivered again");
+        }
+        Role::Window(query) if !in_event_time(query) => {
             repeats.push("windows by receipt time may regroup after a crash");
-            improve.get_or_insert_with(|| {
-                "event time (`timestamp` on the Streams), which a later release brings".to_owned()
-            });
+            improve.get_or_insert_with(|| "event time (`timestamp` on the Streams)".to_owned());
+        }
+        // Without a clock the same messages make the same windows, and so the same ids.
+        Role::Window(query) => {
+            if waits_by_the_clock(query) {
+                repeats.push("windows that a silent Stream leaves to the clock (idleTimeout) may regroup after a crash");
+            }
         }
         Role::Relay { .. } => repeats.push("what the container sends again is sent again"),
         Role::Map { .. } => {}
     }
-    if !matches!(plan.role, Role::Relay { .. })
-        && plan
-            .inputs
-            .iter()
-            .any(|input| !has_ids(protocol(plan, &input.source.cluster_stream)))
-    {
+    if !matches!(plan.role, Role::Relay { .. }) && !all_have_ids(plan) {
         repeats.push(NO_IDS);
         improve.get_or_insert_with(|| CLOUD_EVENTS.to_owned());
     }
@@ -125,6 +147,31 @@ fn leaving(plan: &Plan, output: &Output) -> Guarantee {
         repeats: join(&repeats),
         improve,
     }
+}
+
+/// Late events go as they came.
+fn late(plan: &Plan, to: &Topic) -> Guarantee {
+    let loss = published_loss(plan, to);
+    let repeats: &[&str] = if all_have_ids(plan) { &[] } else { &[NO_IDS] };
+    Guarantee {
+        improve: loss.as_ref().map(|(_, better)| (*better).to_owned()),
+        loss: loss.map(|(why, _)| why),
+        repeats: join(repeats),
+    }
+}
+
+fn in_event_time(query: &Query) -> bool {
+    query.inputs.iter().any(|input| input.time.is_some())
+}
+
+fn waits_by_the_clock(query: &Query) -> bool {
+    let times = query.inputs.iter().filter_map(|input| input.time.as_ref());
+    times.into_iter().any(|time| time.idle_timeout.is_some())
+}
+
+fn all_have_ids(plan: &Plan) -> bool {
+    let mut inputs = plan.inputs.iter();
+    inputs.all(|input| has_ids(protocol(plan, &input.source.cluster_stream)))
 }
 
 /// Redis gives every entry an id that redelivery keeps; AMQP and MQTT give none.

@@ -1,18 +1,20 @@
 //! Inputs resolved: which Stream an item of `stream.from` names, and what expressions call it.
 
-use streaming_api::InputRef;
+use streaming_api::{InputRef, TableSpec};
 use streaming_engine::expr::{Scope, ScopeError};
 
 use crate::catalog::Catalog;
 use crate::document::{Kind, Resource};
 use crate::problem::{Problem, Report};
 use crate::streams::{Resolved, Streams};
-use crate::{reason, suggest};
+use crate::{reason, suggest, tables};
 
 /// One input of a Joiner or Channel.
 pub(crate) struct Input<'s, 'r> {
     pub(crate) variable: String,
     pub(crate) stream: &'s Resolved<'r>,
+    /// The Table, if it was one that was named.
+    pub(crate) table: Option<&'r TableSpec>,
 }
 
 /// The inputs of a component, as far as they can be told.
@@ -45,10 +47,11 @@ pub(crate) fn resolve<'s, 'r>(
                 report.problem(resource, problem);
             }
         }
-        match stream(resource, &field, name, catalog, streams) {
-            Ok(stream) => resolved.push(Input {
+        match source(resource, &field, name, catalog, streams, report) {
+            Ok((stream, table)) => resolved.push(Input {
                 variable: variable.clone(),
                 stream,
+                table,
             }),
             Err(problem) => {
                 found = false;
@@ -73,7 +76,7 @@ fn split(item: &str) -> (&str, Option<&str>) {
 }
 
 /// A name as expressions can spell it.
-fn sanitised(name: &str) -> String {
+pub(crate) fn sanitised(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect()
@@ -127,6 +130,32 @@ fn usable(
         .help(aliased(&free)))
 }
 
+/// The Table of that name, or else the Stream.
+fn source<'s, 'r>(
+    resource: &Resource,
+    field: &str,
+    name: &str,
+    catalog: &Catalog<'r>,
+    streams: &'s Streams<'r>,
+    report: &Report,
+) -> Result<(&'s Resolved<'r>, Option<&'r TableSpec>), Problem> {
+    let namespace = &resource.namespace;
+    let Some(table) = catalog.get(namespace, Kind::Table, name) else {
+        return Ok((stream(resource, field, name, catalog, streams)?, None));
+    };
+    if catalog.get(namespace, Kind::Stream, name).is_some() {
+        let message = format!("both a Stream and a Table are named `{name}`");
+        let found = resource.at(field, reason::AMBIGUOUS_STREAM, message);
+        return Err(found.help("give one of them another name"));
+    }
+    let spec = tables::spec(table).filter(|_| !report.has_problem_of(table));
+    spec.and_then(|spec| Some((streams.get(namespace, &spec.stream)?, Some(spec))))
+        .ok_or_else(|| {
+            let message = format!("Table `{name}` has problems of its own");
+            resource.at(field, reason::NOT_READY, message)
+        })
+}
+
 /// The Stream of that name, or the one Stream of that topic.
 fn stream<'s, 'r>(
     resource: &Resource,
@@ -178,7 +207,7 @@ fn not_found(resource: &Resource, field: &str, name: &str, catalog: &Catalog<'_>
     let topics = catalog
         .all(namespace, Kind::Stream)
         .filter_map(|stream| stream.value.pointer("/spec/topic")?.as_str());
-    let names: Vec<&str> = catalog.names(namespace, &[Kind::Stream]).collect();
+    let names: Vec<&str> = catalog.names(namespace, &[Kind::Stream, Kind::Table]).collect();
     let help = match suggest::nearest(name, names.iter().copied().chain(topics)) {
         Some(near) => format!("did you mean `{near}`?"),
         None if catalog.get(namespace, Kind::ClusterStream, name).is_some() => {

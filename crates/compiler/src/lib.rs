@@ -2,7 +2,7 @@
 //!
 //! [`compile`] reads as the steps that it takes, one module each: [`document`] tells our resources from foreign ones,
 //! [`schema`] refuses what an API server would refuse, [`catalog`] finds resources by name, [`streams`] resolves topics
-//! and dead letters, [`component`] resolves [`inputs`] and [`targets`], compiles each [`expression`] and builds the plans,
+//! and dead letters, [`tables`] looks at their keys, [`component`] resolves [`inputs`] and [`targets`], compiles each [`expression`] and builds the plans,
 //! [`recipients`] looks at who receives a Stream, [`consumers`] at whose queues must be there, [`cycle`] at what goes round, and [`guarantee`] says what each edge
 //! promises. All problems of all resources are reported, not only the first.
 //!
@@ -27,6 +27,7 @@ mod recipients;
 mod schema;
 mod streams;
 mod suggest;
+mod tables;
 mod targets;
 mod unsupported;
 
@@ -102,6 +103,7 @@ pub fn compile(documents: &[Document]) -> Compilation {
     let catalog = Catalog::new(&resources, &mut report);
     let mut cluster_streams = connections(&resources, &catalog, &mut report);
     let streams = Streams::new(&resources, &catalog, &mut report);
+    tables::check(&resources, &catalog, &streams, &mut report);
     let mut plans = plans(&resources, &catalog, &streams, &mut report);
     recipients::check(&streams, &catalog, &plans, &mut report);
     let refused = cycle::check(&plans, &catalog, &mut report);

@@ -68,6 +68,14 @@ pub const DEAD_LETTER_CYCLE: &str = "DeadLetterCycle";
 pub const CYCLE: &str = "Cycle";
 /// The broker takes messages back before the window that needs them ends.
 pub const WINDOW_TOO_LONG: &str = "WindowTooLong";
+/// Some inputs of a component have a `timestamp`, and some have none.
+pub const MIXED_TIME: &str = "MixedTime";
+/// What collects messages has no window to collect them over.
+pub const WINDOW_NEEDED: &str = "WindowNeeded";
+/// Something is asked of groups or aggregates, and there are none.
+pub const NOTHING_AGGREGATED: &str = "NothingAggregated";
+/// A Table is used as what it can't be: an input by itself, or the side of a join that gives rows of its own.
+pub const NOT_A_LOOKUP: &str = "NotALookup";
 /// A property's value is not what the protocol needs.
 pub const INVALID_PROPERTY: &str = "InvalidProperty";
 /// The sidecar in the same pod listens on that port.
@@ -93,6 +101,8 @@ pub const ALWAYS_TRUE: &str = "AlwaysTrue";
 pub const NEVER_TRUE: &str = "NeverTrue";
 /// Nothing says which messages of two inputs belong together.
 pub const CROSS_JOIN: &str = "CrossJoin";
+/// While one input is silent, nothing comes out.
+pub const MAY_STALL: &str = "MayStall";
 /// A Stream that nobody receives.
 pub const NO_RECIPIENTS: &str = "NoRecipients";
 /// A recipient that does not read the Stream.

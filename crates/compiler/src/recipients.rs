@@ -1,6 +1,6 @@
 //! Who receives a Stream: `recipients` that are not there, that do not read it, and Streams that nobody reads.
 
-use streaming_plan::{Output, Plan};
+use streaming_plan::Plan;
 
 use crate::catalog::Catalog;
 use crate::document::{Kind, Resource};
@@ -96,14 +96,17 @@ fn is_used(stream: &Resolved<'_>, catalog: &Catalog<'_>, plans: &[Plan]) -> bool
             .all(namespace, kind)
             .any(|component| reads(component, stream))
     });
-    read || plans
-        .iter()
-        .filter(|plan| plan.component.namespace == *namespace)
-        .any(|plan| {
-            plan.outputs.contains(&Output::Stream(stream.topic.clone()))
-                || plan
-                    .inputs
-                    .iter()
-                    .any(|input| input.dead_letter.as_ref() == Some(&stream.topic))
-        })
+    let of_it =
+        |table: &Resource| table.value.pointer("/spec/stream") == Some(&stream.resource.name.as_str().into());
+    read || catalog.all(namespace, Kind::Table).any(of_it)
+        || plans
+            .iter()
+            .filter(|plan| plan.component.namespace == *namespace)
+            .any(|plan| {
+                plan.published().any(|topic| *topic == stream.topic)
+                    || plan
+                        .inputs
+                        .iter()
+                        .any(|input| input.dead_letter.as_ref() == Some(&stream.topic))
+            })
 }

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Lookup, stream_spec};
 use crate::document::{Kind, Resource, Spec};
 use crate::problem::{Problem, Report};
 use crate::targets::{self, Bare};
-use crate::{properties, reason, suggest, unsupported};
+use crate::{expression, properties, reason, suggest, unsupported};
 
 /// A Stream whose topic is known.
 pub(crate) struct Resolved<'r> {
@@ -138,6 +138,10 @@ fn resolve<'r>(
     };
     properties::stream(resource, spec, cluster.protocol, report);
     let supported = unsupported::stream_is_supported(resource, spec, report);
+    let timed = spec.timestamp.as_ref().filter(|source| !source.trim().is_empty());
+    let timed = timed.is_none_or(|source| {
+        expression::of_message(resource, "spec.timestamp", source, &resource.name, report)
+    });
     let topic = Topic {
         cluster_stream: spec.cluster_stream.0.clone(),
         topic: spec.topic.0.clone(),
@@ -171,7 +175,7 @@ fn resolve<'r>(
         );
         return None;
     }
-    supported.then_some(Resolved {
+    (supported && timed).then_some(Resolved {
         resource,
         spec,
         cluster,

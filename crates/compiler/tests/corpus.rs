@@ -113,18 +113,15 @@ fn every_bad_resource_gets_its_message() {
     let update = std::env::var_os("UPDATE_CORPUS").is_some();
     let mut wrong = String::new();
     let files = manifests("bad-resources");
-    assert!(files.len() >= 60, "{} files", files.len());
+    assert!(files.len() >= 220, "{} files", files.len());
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let (expected, manifest) = split(&text);
         let compilation = compile(&documents(manifest));
         let actual = said(&compilation);
-        assert!(
-            !compilation.problems.is_empty() || !compilation.warnings.is_empty(),
-            "{} is good",
-            file.display()
-        );
-        if actual != expected {
+        if actual.is_empty() {
+            writeln!(wrong, "{} is good", file.display()).unwrap();
+        } else if actual != expected {
             if update {
                 fs::write(&file, format!("{actual}{manifest}")).unwrap();
             } else {

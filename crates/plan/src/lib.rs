@@ -46,6 +46,17 @@ pub struct Plan {
     pub memory_budget: u64,
 }
 
+impl Plan {
+    /// The topics that it publishes results and late events to.
+    pub fn published(&self) -> impl Iterator<Item = &Topic> {
+        let outputs = self.outputs.iter().filter_map(|output| match output {
+            Output::Stream(topic) => Some(topic),
+            Output::Component { .. } => None,
+        });
+        outputs.chain(&self.late_to)
+    }
+}
+
 /// The user's own container, in the same pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -29,7 +29,7 @@ const INTRODUCTION: &str = "\
 
 # Resources
 
-Five kinds describe a pipeline, all of them namespaced, in `apiVersion: streaming.vivien.io/v1alpha1`. A resource refers
+Six kinds describe a pipeline, all of them namespaced, in `apiVersion: streaming.vivien.io/v1alpha1`. A resource refers
 to others of its own namespace only. `kubectl explain joiner.spec.window` prints the same texts.
 
 Besides what the tables say, every kind has `metadata` and a `status` with `conditions` (the one that sums them up is

@@ -1,13 +1,18 @@
 //! Components built: from a Joiner, Channel or Processor and the Streams it names to the plan that runs it.
 
 mod channel;
+mod held;
 mod joiner;
 mod processor;
+mod relation;
+mod window;
 
 use std::collections::BTreeMap;
 
-use streaming_api::{StreamRef, Workload};
-use streaming_plan::{ClusterStream, ComponentRef, Input, Output, Plan, Protocol, Role, Topic, VERSION};
+use streaming_api::{StreamRef, Target, Windowing, Workload};
+use streaming_plan::{
+    ClusterStream, ComponentRef, Input, Output, Plan, Protocol, Role, Topic, VERSION, Windows,
+};
 
 use crate::catalog::{Catalog, Lookup};
 use crate::document::{Resource, Spec};
@@ -36,8 +41,70 @@ pub(crate) fn build(
         Spec::Joiner(spec) => joiner::build(resource, spec, world, report),
         Spec::Channel(spec) => channel::build(resource, spec, world, report),
         Spec::Processor(spec) => processor::build(resource, spec, world, report),
-        Spec::ClusterStream(_) | Spec::Stream(_) => None,
+        Spec::ClusterStream(_) | Spec::Stream(_) | Spec::Table(_) => None,
     }
+}
+
+/// What a Joiner or Channel has come to.
+struct Built<'b, 's, 'r> {
+    /// `None` if not all are there.
+    inputs: Option<Vec<inputs::Input<'s, 'r>>>,
+    /// `None` if something is wrong with it.
+    role: Option<Role>,
+    /// What it collects messages over, if it does.
+    windows: Option<Windows>,
+    to: &'b [Target],
+    windowing: &'b Windowing,
+    workload: &'b Workload,
+}
+
+/// Looks at what Joiners and Channels have in common, and puts the plan together if all is well.
+fn finish(
+    resource: &Resource,
+    built: Built<'_, '_, '_>,
+    world: &World<'_, '_>,
+    report: &mut Report,
+) -> Option<Plan> {
+    let outputs = targets::all(resource, "spec.stream.to", built.to, world.catalog, report);
+    let memory_budget = memory_budget(resource, built.workload, report);
+    container_has_no_effect(resource, built.workload, report);
+    let runs = runs(resource, built.workload.suspend, report);
+    let query = match &built.role {
+        Some(Role::Window(query)) => Some(query),
+        _ => None,
+    };
+    let late_to = window::late_to(resource, built.windowing, query, world, report);
+    let resolved = built.inputs?;
+    if let Some(windows) = built.windows {
+        for input in resolved.iter().filter(|input| input.table.is_none()) {
+            held::outlives(resource, windows, input.stream, report);
+        }
+    }
+    let dead_letter = built.windowing.dead_letter.as_ref();
+    let inputs = plan_inputs(resource, resolved, dead_letter, world, report)?;
+    let (role, outputs, late_to) = (built.role?, outputs?, late_to.ok()?);
+    if !runs {
+        return None;
+    }
+    let parts = Parts {
+        inputs,
+        role,
+        outputs,
+        late_to,
+        publishes: Vec::new(),
+        memory_budget,
+    };
+    Some(plan(resource, parts, world.catalog))
+}
+
+/// What differs from plan to plan.
+struct Parts {
+    inputs: Vec<Input>,
+    role: Role,
+    outputs: Vec<Output>,
+    late_to: Option<Topic>,
+    publishes: Vec<String>,
+    memory_budget: u64,
 }
 
 /// A suspended component has no plan: nothing of it runs.
@@ -97,15 +164,15 @@ fn plan_input(variable: String, stream: &Resolved<'_>, route: Option<String>) ->
 }
 
 /// The plan, with the connections that its parts need.
-fn plan(
-    resource: &Resource,
-    inputs: Vec<Input>,
-    role: Role,
-    outputs: Vec<Output>,
-    publishes: Vec<String>,
-    memory_budget: u64,
-    catalog: &Catalog<'_>,
-) -> Plan {
+fn plan(resource: &Resource, parts: Parts, catalog: &Catalog<'_>) -> Plan {
+    let Parts {
+        inputs,
+        role,
+        outputs,
+        late_to,
+        publishes,
+        memory_budget,
+    } = parts;
     let topics = inputs
         .iter()
         .flat_map(|input| [Some(&input.source), input.dead_letter.as_ref()])
@@ -116,6 +183,7 @@ fn plan(
     });
     let names = topics
         .chain(sent_to)
+        .chain(&late_to)
         .map(|Topic { cluster_stream, .. }| cluster_stream)
         .chain(&publishes);
     let cluster_streams = names
@@ -136,7 +204,7 @@ fn plan(
         inputs,
         role,
         outputs,
-        late_to: None,
+        late_to,
         publishes,
         container: None,
         memory_budget,

@@ -38,15 +38,15 @@ pub(super) fn build(
         .and_then(|most| u32::try_from(most).ok())
         .unwrap_or(1);
     let role = Role::Relay { concurrency };
-    let mut plan = super::plan(
-        resource,
+    let parts = super::Parts {
         inputs,
         role,
         outputs,
+        late_to: None,
         publishes,
-        super::DEFAULT_BUDGET,
-        world.catalog,
-    );
+        memory_budget: super::DEFAULT_BUDGET,
+    };
+    let mut plan = super::plan(resource, parts, world.catalog);
     // Of a port that the schema accepted; a Processor without problems has one.
     plan.container = u16::try_from(spec.service_port)
         .ok()

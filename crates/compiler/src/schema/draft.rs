@@ -30,15 +30,19 @@ pub(super) fn without(kind: Kind, resource: &Value, wrong: &[&str]) -> Option<Va
             return None;
         }
         Kind::Stream if !(spec.contains_key("clusterStream") && spec.contains_key("topic")) => return None,
-        Kind::ClusterStream | Kind::Stream => &[],
-        Kind::Channel => &[("servicePort", json!(1))],
-        Kind::Joiner => &[("servicePort", json!(1)), ("window", json!("1s"))],
+        Kind::Table if !(spec.contains_key("stream") && spec.contains_key("key")) => return None,
+        Kind::ClusterStream | Kind::Stream | Kind::Table => &[],
+        Kind::Channel | Kind::Joiner => &[("servicePort", json!(1))],
         Kind::Processor => &[
             ("servicePort", json!(1)),
             ("replicas", json!(1)),
             ("container", json!({ "name": "" })),
         ],
     };
+    // One that is wrong is not one that is missing.
+    if resource.pointer("/spec/window").is_some() {
+        spec.entry("window").or_insert_with(|| json!("1s"));
+    }
     for (name, value) in stand_ins {
         spec.entry(*name).or_insert_with(|| value.clone());
     }

@@ -24,9 +24,10 @@ const MOST_FINDINGS: usize = 50;
 
 /// The schemas by kind, in the order of [`Kind::ALL`]: written by `cargo xtask crds` from the types in `streaming-api`,
 /// because deriving them takes some hundred milliseconds, and reading them one.
-static SCHEMAS: [LazyLock<Value>; 5] = [
+static SCHEMAS: [LazyLock<Value>; 6] = [
     LazyLock::new(|| read(include_str!("../../schemas/clusterstreams.json"))),
     LazyLock::new(|| read(include_str!("../../schemas/streams.json"))),
+    LazyLock::new(|| read(include_str!("../../schemas/tables.json"))),
     LazyLock::new(|| read(include_str!("../../schemas/channels.json"))),
     LazyLock::new(|| read(include_str!("../../schemas/joiners.json"))),
     LazyLock::new(|| read(include_str!("../../schemas/processors.json"))),
@@ -82,6 +83,7 @@ fn spec(resource: &Resource, value: &Value) -> Result<Spec, serde_json::Error> {
     Ok(match resource.kind {
         Kind::ClusterStream => Spec::ClusterStream(Deserialize::deserialize(value)?),
         Kind::Stream => Spec::Stream(Deserialize::deserialize(value)?),
+        Kind::Table => Spec::Table(Deserialize::deserialize(value)?),
         Kind::Channel => Spec::Channel(Deserialize::deserialize(value)?),
         Kind::Joiner => Spec::Joiner(Deserialize::deserialize(value)?),
         Kind::Processor => Spec::Processor(Deserialize::deserialize(value)?),

@@ -21,6 +21,7 @@ mod machine;
 mod mistakes;
 mod parser;
 mod program;
+mod rename;
 mod scope;
 mod token;
 mod types;
@@ -42,6 +43,7 @@ pub(crate) use grouped::{Numbers, Programs};
 pub use limits::MAX_SOURCE;
 pub(crate) use program::GroupValues;
 pub use program::{Context, MissingRow, NoRow, Program, Row};
+pub use rename::rename;
 pub use scope::{Scope, ScopeError};
 
 /// A compiled expression, or a part of one. Cheap to clone and to split.
