@@ -255,8 +255,6 @@ proptest! {
         cut in any::<prop::sample::Index>(),
         shuffle in any::<u64>(),
     ) {
-        // A batch of windows that overlap is put together again from what is left of it.
-        let each = each || matches!(windows, Windows::Hopping { .. });
         let query = query(windows, if each { Emit::Each } else { Emit::Batch });
         let order = delayed(&all);
         let whole = run(&query, &order);
@@ -272,7 +270,11 @@ proptest! {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             random >> 32
         });
-        let mut second = Runner::of(Component::new(config(&query)), 2);
+        // Windows that overlap share messages: those that are done with must be known.
+        let overlap = matches!(windows, Windows::Hopping { .. });
+        let settled = first.component.settled().filter(|_| overlap);
+        let config = Config { settled, ..config(&query) };
+        let mut second = Runner::of(Component::new(config), 2);
         for message in &again {
             second.deliver(message);
             second.until(0, &mut accept);
@@ -518,4 +520,62 @@ fn a_joiner_feeds_a_joiner_through_the_watermark_that_it_sends() {
     );
     deliver(&mut lower, &[Message::new(0, 0, text)]);
     assert_eq!(watermark(&lower), Some(10));
+}
+
+fn large(input: usize, at: i64) -> Message {
+    let text = format!(r#"{{"t":{at},"k":{at},"n":"{}"}}"#, "x".repeat(1_000));
+    Message::new(input, 0, text)
+}
+
+#[test]
+fn who_is_ahead_is_paused_and_who_lags_goes_on() {
+    let config = Config {
+        memory_budget: 400_000,
+        ..config(&tumbling(10))
+    };
+    let mut runner = Runner::new(config);
+    deliver(&mut runner, &[large(1, 0)]);
+    let mut ahead = 0;
+    while !runner.paused[0] {
+        ahead += 1;
+        deliver(&mut runner, &[large(0, ahead)]);
+        assert!(ahead < 1_000, "it is never paused");
+    }
+    assert!(runner.component.counters().held_bytes < 400_000);
+    assert!(!runner.paused[1] && runner.over_budget.is_empty());
+    let mut lagging = 0;
+    while runner.paused[0] {
+        lagging += 1;
+        deliver(&mut runner, &[large(1, lagging)]);
+        assert!(lagging <= ahead, "nothing is freed");
+        assert!(!runner.paused[1], "all wait for it");
+    }
+    assert!(runner.over_budget.is_empty());
+    deliver(
+        &mut runner,
+        &[
+            large(0, ahead + 20),
+            large(1, ahead + 20),
+            large(1, ahead + 30),
+            large(0, ahead + 30),
+        ],
+    );
+    assert_eq!(runner.unacked.len(), 2);
+}
+
+#[test]
+fn at_the_limit_the_input_that_all_wait_for_goes_on_and_that_is_said_once() {
+    let config = Config {
+        memory_budget: 100_000,
+        ..config(&tumbling(10_000))
+    };
+    let mut runner = Runner::new(config);
+    for n in 0..300 {
+        deliver(&mut runner, &[large(1, n % 7), large(0, n % 5)]);
+        assert!(!runner.paused[0] || !runner.paused[1], "never all");
+    }
+    assert!(!runner.over_budget.is_empty() && runner.over_budget.len() <= 2);
+    deliver(&mut runner, &[large(0, 10_000), large(1, 10_000)]);
+    assert_eq!(runner.paused, [false, false]);
+    assert_eq!(runner.unacked.len(), 2);
 }

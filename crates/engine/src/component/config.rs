@@ -21,6 +21,9 @@ pub struct Config {
     pub outputs: usize,
     /// Whether late messages go to [`Target::Late`](super::Target::Late); if not, they are dropped.
     pub late: bool,
+    /// What [`Component::settled`](super::Component::settled) gave last before a restart, if that was kept together
+    /// with what was acked.
+    pub settled: Option<Time>,
     /// Bytes that it may hold. Close to them inputs are paused.
     pub memory_budget: u64,
     /// Larger messages are dead-lettered.
@@ -43,6 +46,7 @@ impl Config {
             inputs,
             outputs,
             late: false,
+            settled: None,
             memory_budget: 64 * 1024 * 1024,
             max_message_bytes: MAX_MESSAGE_BYTES,
             backoff: Backoff::default(),

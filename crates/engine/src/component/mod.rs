@@ -36,7 +36,7 @@ use crate::row::RowBuilder;
 use crate::time::Time;
 use crate::window::Window;
 use budget::Budget;
-use clock::{Clock, Patience};
+use clock::{Clock, Patience, START};
 use effects::Effects;
 use reorder::Reorder;
 use sessions::Sessions;
@@ -59,6 +59,12 @@ pub struct Component {
     clock: Option<Clock>,
     /// Messages in more than one window, and in how many of them they are still needed.
     shares: FxHashMap<Handle, u32>,
+    /// In event time: the end of the last window that closed in this life.
+    closed: Time,
+    /// Windows that have closed and have results that are not accepted: their ends.
+    unsettled: FxHashMap<GroupId, Time>,
+    /// Windows that ended by then were done with in an earlier life.
+    settled: Time,
     /// Whether late messages are sent on.
     keeps_late: bool,
     /// When it was last called.
@@ -112,6 +118,7 @@ impl Component {
             inputs,
             outputs,
             late,
+            settled,
             memory_budget,
             max_message_bytes,
             backoff,
@@ -148,6 +155,9 @@ impl Component {
             reorder: Reorder::default(),
             clock,
             shares: FxHashMap::default(),
+            closed: START,
+            unsettled: FxHashMap::default(),
+            settled: settled.unwrap_or(START),
             keeps_late: late,
             now: Time(i64::MIN),
             stuck: false,
@@ -243,6 +253,15 @@ impl Component {
         self.mind_budget();
     }
 
+    /// In event time, how far it is done: windows that ended by then have closed, and their results are accepted. Who
+    /// keeps this together with what is acked can give it to the next life as [`Config::settled`]: windows that
+    /// overlap share messages, and one that is done with is not to be made again from those that others still need.
+    pub fn settled(&self) -> Option<Time> {
+        let before = |end: &Time| Time(end.0.saturating_sub(1));
+        let done = self.unsettled.values().min().map_or(self.closed, before);
+        Some(done.max(self.settled)).filter(|done| *done > START)
+    }
+
     /// What the runner has to do next; to be asked until `None`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.poll()
@@ -272,6 +291,7 @@ impl Component {
     /// One thing less depends on a group.
     fn release(&mut self, group: GroupId) {
         if let Some(messages) = self.ledger.settle(group) {
+            self.unsettled.remove(&group);
             self.budget.sub(None, messages.bytes());
             let messages = if self.shares.is_empty() {
                 messages

@@ -47,7 +47,9 @@ impl Component {
         };
         let watermark = match &self.clock {
             Some(clock) if self.live() => clock.watermark(),
-            _ => START,
+            // Sessions share no messages: those of one that is done with don't come again.
+            _ if matches!(spec.windows(), Windowing::Session(_)) => START,
+            _ => self.settled,
         };
         let late = at < watermark && self.is_late(spec, at, watermark, now);
         if let Some(clock) = &mut self.clock {

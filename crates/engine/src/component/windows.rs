@@ -175,6 +175,10 @@ impl Component {
         }
         self.effects.push(Effect::Window(Box::new(report)));
         let group = self.hold(messages);
+        if self.clock.is_some() {
+            self.closed = self.closed.max(time);
+            self.unsettled.insert(group, time);
+        }
         let shipment = Shipment {
             group,
             input: FIRST,
