@@ -139,27 +139,28 @@ fn is_done(runner: &Runner) -> Result<(), TestCaseError> {
 fn naive(windows: Windows, all: &[Happening]) -> Vec<((i64, i64), Vec<Happening>)> {
     let mut events: Vec<Happening> = all.iter().filter(|h| h.key != 9).cloned().collect();
     events.sort_by_key(|h| h.at);
-    let mut out: BTreeMap<(i64, i64), Vec<Happening>> = BTreeMap::new();
+    let mut out: Vec<((i64, i64), Vec<Happening>)> = Vec::new();
     match windows {
+        // One for each key, as a row's messages have the same.
         Windows::Session { gap, max } => {
-            let mut current: Option<(i64, i64, Vec<Happening>)> = None;
-            for event in events {
-                let at = event.at * MS;
-                current = Some(match current {
-                    Some((start, end, mut members)) if at < end => {
-                        members.push(event);
-                        (start, (at + gap).min(start + max), members)
-                    }
-                    before => {
-                        if let Some((start, end, members)) = before {
-                            out.insert((end, start), members);
+            for key in 0..9 {
+                let mut current: Option<(i64, i64, Vec<Happening>)> = None;
+                for event in events.iter().filter(|event| event.key == key) {
+                    let at = event.at * MS;
+                    match &mut current {
+                        Some((start, end, members)) if at < *end => {
+                            members.push(event.clone());
+                            *end = (at + gap).min(*start + max);
                         }
-                        (at, (at + gap).min(at + max), vec![event])
+                        _ => {
+                            let next = (at, (at + gap).min(at + max), vec![event.clone()]);
+                            if let Some((start, end, members)) = current.replace(next) {
+                                out.push(((end, start), members));
+                            }
+                        }
                     }
-                });
-            }
-            if let Some((start, end, members)) = current {
-                out.insert((end, start), members);
+                }
+                out.extend(current.map(|(start, end, members)| ((end, start), members)));
             }
         }
         Windows::Tumbling { length } | Windows::Hopping { length, .. } => {
@@ -167,21 +168,17 @@ fn naive(windows: Windows, all: &[Happening]) -> Vec<((i64, i64), Vec<Happening>
                 Windows::Hopping { slide, .. } => slide,
                 _ => length,
             };
-            for event in events {
-                let at = event.at * MS;
-                for start in (-1000..1000)
-                    .map(|k| k * slide)
-                    .filter(|s| *s <= at && at < s + length)
-                {
-                    out.entry((start + length, start))
-                        .or_default()
-                        .push(event.clone());
-                }
+            for start in (-1000..1000).map(|k| k * slide) {
+                let inside = |event: &&Happening| (start..start + length).contains(&(event.at * MS));
+                let members = events.iter().filter(inside).cloned().collect();
+                out.push(((start + length, start), members));
             }
         }
         Windows::Unbounded => unreachable!(),
     }
-    out.into_iter().collect()
+    // Those of several keys that end alike go by key: none was without members.
+    out.sort_by_key(|(bounds, _)| *bounds);
+    out
 }
 
 fn rows(members: &[Happening]) -> Vec<String> {

@@ -35,7 +35,7 @@ pub(super) const MAX_KEY: usize = 16 * 1024;
 const MAX_NESTING: u32 = 64;
 
 /// Appends a value. On an error `out` may end in a part of it.
-pub(super) fn write(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
+pub(crate) fn write(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
     write_at(value, out, MAX_NESTING)
 }
 

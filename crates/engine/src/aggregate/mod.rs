@@ -26,6 +26,8 @@ pub use group::Group;
 pub use groups::Groups;
 pub use result::GroupResult;
 
+pub(crate) use key::write as write_key;
+
 /// What a component gathers and makes of groups, ready to run.
 #[derive(Clone, Debug)]
 pub struct GroupSpec {

@@ -51,7 +51,7 @@ impl Component {
             _ if matches!(spec.windows(), Windowing::Session(_)) => START,
             _ => self.settled,
         };
-        let late = at < watermark && self.is_late(spec, at, watermark, now);
+        let late = at < watermark && self.is_late(spec, (at, message.input), watermark, now);
         if let Some(clock) = &mut self.clock {
             clock.observe(message.input, message.topic, at, carried, now);
         }
@@ -72,7 +72,7 @@ impl Component {
         let topic = self.inputs[message.input].topic(message.topic);
         let id = identify(decoded.identity.as_ref(), topic, message, self.sequence);
         if self.live() && self.reorder.is_empty() {
-            let at = self.receipt(spec, message.received, now);
+            let at = self.receipt(spec, (message.received, message.input), now);
             let takes = |component: &Component, window| component.takes(window, now);
             self.place(spec, at, message.input, (id, message.token), takes);
         } else {
@@ -103,12 +103,14 @@ impl Component {
     }
 
     /// Whether all windows of an event have closed.
-    fn is_late(&mut self, spec: &JoinSpec, at: Time, watermark: Time, now: Time) -> bool {
+    fn is_late(&mut self, spec: &JoinSpec, (at, input): (Time, usize), watermark: Time, now: Time) -> bool {
         match spec.windows() {
             Windowing::Session(sessions) => {
                 // Which sessions there are is known when everything before the watermark is in one.
+                let mut row = std::mem::take(&mut self.row);
                 self.progress(watermark, now, u64::MAX);
-                self.session_is_over(sessions, at, watermark)
+                std::mem::swap(&mut self.row, &mut row);
+                self.session_is_over(spec, sessions, (at, input), watermark)
             }
             windows => windows.end_of(at) <= watermark,
         }
@@ -120,10 +122,10 @@ impl Component {
     }
 
     /// When a message counts as received: when it was, or now if no window of then takes any.
-    fn receipt(&self, spec: &JoinSpec, received: Time, now: Time) -> Time {
+    fn receipt(&self, spec: &JoinSpec, (received, input): (Time, usize), now: Time) -> Time {
         let possible = match spec.windows() {
             Windowing::Hopping(windows) => windows.of(received).any(|window| self.takes(window, now)),
-            Windowing::Session(sessions) => !self.session_is_over(sessions, received, now),
+            Windowing::Session(sessions) => !self.session_is_over(spec, sessions, (received, input), now),
             Windowing::Tumbling(windows) => self.takes(windows.of(received), now),
             Windowing::Unbounded => true,
         };

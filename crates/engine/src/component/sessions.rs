@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::Component;
 use super::windows::Slot;
 use crate::id::Id;
-use crate::join::{Arrival, JoinSpec, OpenWindow};
+use crate::join::{Arrival, JoinSpec, OpenWindow, Single};
 use crate::time::Time;
 use crate::window::{Session, Window};
 
@@ -27,7 +27,7 @@ impl Component {
         input: usize,
         (id, token): (Id, u64),
     ) -> bool {
-        let key = Vec::new();
+        let key = self.session_key(spec, input);
         let before = self.session_at(&key, at);
         let after = self.extended(sessions, &key, at, before);
         let slot = |window: Window, key| Slot {
@@ -84,9 +84,26 @@ impl Component {
         window
     }
 
-    /// Whether an event at this time would be in a session that has ended by then.
-    pub(super) fn session_is_over(&self, sessions: Session, at: Time, watermark: Time) -> bool {
-        let key = Vec::new();
+    /// Whose session the message whose row is at hand belongs to. What has no key can be in no row with others, and
+    /// is nobody's.
+    fn session_key(&self, spec: &JoinSpec, input: usize) -> Vec<u8> {
+        let single = Single {
+            inputs: spec.inputs(),
+            window: Window::ALL,
+        };
+        let key = single.with(&self.row.row(), |cx| spec.session_key(input, cx));
+        key.unwrap_or_default()
+    }
+
+    /// Whether the message whose row is at hand would be in a session that has ended by then.
+    pub(super) fn session_is_over(
+        &self,
+        spec: &JoinSpec,
+        sessions: Session,
+        (at, input): (Time, usize),
+        watermark: Time,
+    ) -> bool {
+        let key = self.session_key(spec, input);
         self.session_at(&key, at).is_none() && sessions.of(at, at).end <= watermark
     }
 

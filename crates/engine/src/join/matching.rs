@@ -38,14 +38,14 @@ impl expr::Row for Bound<'_> {
 
 /// Evaluates what concerns a single input.
 #[derive(Clone, Copy)]
-pub(super) struct Single {
-    pub(super) inputs: usize,
-    pub(super) window: Window,
+pub(crate) struct Single {
+    pub(crate) inputs: usize,
+    pub(crate) window: Window,
 }
 
 impl Single {
     /// Every input's row is this one: of the others, nothing is read.
-    pub(super) fn with<T>(self, row: &dyn expr::Row, then: impl FnOnce(&Context<'_>) -> T) -> T {
+    pub(crate) fn with<T>(self, row: &dyn expr::Row, then: impl FnOnce(&Context<'_>) -> T) -> T {
         let context = |rows: &[&dyn expr::Row]| {
             then(&Context::new(rows).with_window(self.window.start, self.window.end))
         };

@@ -12,6 +12,7 @@ mod index;
 mod matching;
 mod open;
 mod plan;
+mod session;
 mod spec;
 mod store;
 mod timing;
@@ -20,6 +21,7 @@ pub use explain::{Explanation, StepExplanation};
 pub use spec::{Clause, JoinSpec, SpecError};
 
 pub(crate) use emit::{Closed, Closing, FailedRow};
+pub(crate) use matching::Single;
 pub(crate) use open::{Arrival, OpenWindow};
 pub(crate) use spec::{compile_select, compile_where, layout};
 pub(crate) use timing::{InputTime, TimeError, watermark};

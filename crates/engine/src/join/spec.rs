@@ -4,8 +4,9 @@ use thiserror::Error;
 
 use super::explain::Explanation;
 use super::plan::Plan;
+use super::session::SessionKey;
 use super::timing::{InputTime, Unbound};
-use crate::expr::{self, Diagnostic, Expr, Program, Scope, ScopeError};
+use crate::expr::{self, Context, Diagnostic, EvalError, Expr, Program, Scope, ScopeError};
 use crate::layout::Layout;
 use crate::query::{Emit, JoinKind, Query, QueryInput, Windows};
 use crate::window::Windowing;
@@ -71,6 +72,7 @@ pub struct JoinSpec {
     /// By input: the slots of its row and the paths that they stand for.
     pub(super) fields: Vec<Vec<(Vec<Box<str>>, usize)>>,
     windows: Windowing,
+    session_key: SessionKey,
     /// In event time: by input, when its messages happened; a table's have no time.
     times: Option<Vec<Option<InputTime>>>,
 }
@@ -137,7 +139,9 @@ impl JoinSpec {
         let fields = (0..variables.len())
             .map(|input| fields(input, &layouts[input], [&filter, &select]))
             .collect();
+        let conjuncts = filter.clone().map(Expr::conjuncts).unwrap_or_default();
         Ok(JoinSpec {
+            session_key: SessionKey::of_join(conjuncts.iter(), &views),
             plan: Plan::new(filter, &views),
             select: select.as_ref().map(|select| select.bind(&views)),
             variables: variables.iter().map(|name| Box::from(*name)).collect(),
@@ -170,6 +174,11 @@ impl JoinSpec {
 
     pub(crate) fn windows(&self) -> Windowing {
         self.windows
+    }
+
+    /// Whose session a message is in. `cx` has its row for every input.
+    pub(crate) fn session_key(&self, input: usize, cx: &Context<'_>) -> Result<Vec<u8>, EvalError> {
+        self.session_key.eval(input, cx)
     }
 
     /// In event time, when the messages of each input happened; `None` in receipt time.
