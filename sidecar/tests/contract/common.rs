@@ -14,7 +14,7 @@ use streaming_sidecar::broker::{
 use test_brokers::{RabbitMq, Redis};
 
 /// Nothing here takes that long unless it hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A broker to test.
 pub(crate) struct Bed {

@@ -9,7 +9,7 @@ use streaming_plan::Protocol;
 use streaming_sidecar::broker::{Consumer, Received, Subscription};
 use test_brokers::RabbitMq;
 
-use crate::common::{Bed, batch, connect, new_topic, numbers, publish, rabbitmq, texts};
+use crate::common::{Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, texts};
 
 fn bed(properties: &[(&str, &str)]) -> Bed {
     let url = rabbitmq().url();
@@ -189,6 +189,7 @@ async fn a_lost_connection_ends_a_subscription() {
     };
     let sink = bed.sink(&topic, &["g"]).await;
     let mut reading = bed.subscribe(&topic, "g").await;
+    server.settle().unwrap();
     let sent = numbers(0..2000);
     let (mut got, mut done) = (BTreeSet::new(), Vec::new());
     for (n, part) in sent.chunks(200).enumerate() {
@@ -226,9 +227,19 @@ async fn a_lost_connection_ends_a_subscription() {
     }
     got.extend(done);
     while got.len() < sent.len() {
-        let messages = reading.take_some().await;
-        got.extend(texts(&messages).into_iter().map(str::to_owned));
-        reading.ack(&messages).await;
+        let Ok(received) = tokio::time::timeout(PATIENCE, reading.source.receive()).await else {
+            let missing: Vec<_> = sent.iter().filter(|text| !got.contains(*text)).collect();
+            let queues = server.status();
+            panic!(
+                "{} of {} don't come: {missing:?}\n{queues}",
+                missing.len(),
+                sent.len()
+            );
+        };
+        if let Received::Messages(messages) = received.unwrap() {
+            got.extend(texts(&messages).into_iter().map(str::to_owned));
+            reading.ack(&messages).await;
+        }
     }
     assert_eq!(got, sent.into_iter().collect());
 }

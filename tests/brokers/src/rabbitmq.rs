@@ -67,15 +67,42 @@ impl RabbitMq {
     /// The node refuses.
     pub fn add_user(&self, name: &str, password: &str) -> Result<()> {
         self.control(&["add_user", name, password])?;
-        self.control(&["set_permissions", name, ".*", ".*", ".*"])
+        self.control(&["set_permissions", name, ".*", ".*", ".*"])?;
+        Ok(())
     }
 
-    fn control(&self, arguments: &[&str]) -> Result<()> {
+    /// Waits until what was declared is on disk. A node writes the record that makes a declaration valid after it has
+    /// answered, by a process of its own, and keeps it in memory for up to two seconds: until then a crash takes the
+    /// queue away, and what is in it.
+    ///
+    /// # Errors
+    /// The node doesn't answer.
+    pub fn settle(&self) -> Result<()> {
+        // The process first, so that it has handed on what it was told to write.
+        self.control(&["eval", "sys:get_state(mnesia_recover), mnesia:sync_log()."])?;
+        Ok(())
+    }
+
+    /// What the node has in its queues, and who reads them, for the message of a test that fails.
+    pub fn status(&self) -> String {
+        let queues =
+            "list_queues name messages_ready messages_unacknowledged messages_persistent consumers state";
+        let consumers = "list_consumers queue_name consumer_tag prefetch_count active";
+        let bindings = "list_bindings source_name destination_name";
+        let ask = |question: &str| {
+            let arguments: Vec<&str> = question.split(' ').collect();
+            self.control(&arguments)
+                .unwrap_or_else(|error| format!("{error:#}\n"))
+        };
+        [queues, consumers, bindings].map(ask).concat()
+    }
+
+    fn control(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(CONTROL);
         self.environment(&mut command);
-        let status = command.args(arguments).stdout(Stdio::null()).status()?;
-        ensure!(status.success(), "rabbitmqctl: {status}");
-        Ok(())
+        let output = command.args(arguments).stderr(Stdio::inherit()).output()?;
+        ensure!(output.status.success(), "rabbitmqctl: {}", output.status);
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// What the node and `rabbitmqctl` have in common.
