@@ -81,14 +81,14 @@ impl Encoder<'_> {
     }
 
     /// Makes room in a batch. How far the outermost input has come says how long the batch will be; that is
-    /// trusted up to sixteen times what there is, so that growing copies little and reserves little in vain.
+    /// trusted up to 64 times what there is, so that growing copies little and reserves little in vain.
     fn reserve(&mut self, rows: &[u32]) {
         let used = self.to.out.len();
         if self.to.out.capacity() - used < ROOM
             && let (Some(side), Some(done)) = (self.sides.first(), rows.first().filter(|done| **done > 0))
         {
             let projected = used / *done as usize * side.store.len();
-            let wanted = (projected + projected / 16).min(used * 16);
+            let wanted = (projected + projected / 16).min(used * 64);
             self.to.out.reserve_exact(wanted.saturating_sub(used));
         }
     }

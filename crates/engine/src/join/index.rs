@@ -4,13 +4,11 @@ use std::hash::{DefaultHasher, Hasher};
 
 use hashbrown::HashTable;
 
+use super::chains::{Chain, Chains, Cursor, END};
 use super::matching::Single;
 use super::store::Store;
 use crate::expr::{Context, EvalError, Program};
 use crate::value::Value;
-
-/// No row follows.
-const END: u32 = u32::MAX;
 
 /// Rows that are fetched from memory together.
 const FETCH: u8 = 16;
@@ -20,7 +18,7 @@ const FETCH: u8 = 16;
 struct Group {
     hash: u64,
     first: u32,
-    last: u32,
+    others: Chain,
 }
 
 /// Groups by key. Rows are numbers of the store that belongs to it.
@@ -29,8 +27,9 @@ pub(super) struct Index {
     /// Has been fed the seed: keys are hashed by copies of it.
     hasher: DefaultHasher,
     groups: HashTable<Group>,
-    /// By row: the next one with an equal key.
-    next: Vec<u32>,
+    chains: Chains,
+    /// How many rows there are.
+    rows: u32,
 }
 
 /// A key: the values of one or more expressions.
@@ -84,14 +83,13 @@ impl Index {
         Index {
             hasher,
             groups: HashTable::new(),
-            next: Vec::new(),
+            chains: Chains::default(),
+            rows: 0,
         }
     }
 
     /// Adds the row that is about to become the store's last; `build` computes the keys of stored
     /// rows. Gives the first row with the same key, if there is one.
-    // Rows are counted in u32; the memory budget ends long before 2^32 of them.
-    #[allow(clippy::cast_possible_truncation)]
     pub(super) fn add(
         &mut self,
         key: &Key<'_>,
@@ -99,15 +97,12 @@ impl Index {
         build: &[Program],
         single: Single,
     ) -> Option<u32> {
-        let row = self.next.len() as u32;
-        self.next.push(END);
+        let row = self.rows;
+        self.rows += 1;
         let hash = key.hash(self.hasher.clone());
         let same = |group: &Group| group.hash == hash && equal(single, group.first, key, store, build);
         if let Some(group) = self.groups.find_mut(hash, same) {
-            if let Some(last) = self.next.get_mut(group.last as usize) {
-                *last = row;
-            }
-            group.last = row;
+            self.chains.push(&mut group.others, row);
             Some(group.first)
         } else {
             self.groups.insert_unique(
@@ -115,7 +110,7 @@ impl Index {
                 Group {
                     hash,
                     first: row,
-                    last: row,
+                    others: Chain::default(),
                 },
                 |group| group.hash,
             );
@@ -124,45 +119,43 @@ impl Index {
     }
 
     /// The rows with this key, in the order in which they came.
-    pub(super) fn find(&self, key: &Key<'_>, store: &Store, build: &[Program], single: Single) -> Chain {
+    pub(super) fn find(&self, key: &Key<'_>, store: &Store, build: &[Program], single: Single) -> Found {
         let hash = key.hash(self.hasher.clone());
         let same = |group: &Group| group.hash == hash && equal(single, group.first, key, store, build);
-        Chain {
-            row: self.groups.find(hash, same).map_or(END, |group| group.first),
+        let group = self.groups.find(hash, same);
+        Found {
+            row: group.map_or(END, |group| group.first),
+            others: group.map_or(Chain::default().begin(), |group| group.others.begin()),
             fetched: 0,
         }
     }
 
-    /// The next row of a chain.
+    /// The next of the rows that were found.
     #[inline]
-    pub(super) fn next(&self, chain: &mut Chain, store: &Store) -> Option<u32> {
-        let row = chain.row;
+    pub(super) fn next(&self, found: &mut Found, store: &Store) -> Option<u32> {
+        let row = found.row;
         if row == END {
             return None;
         }
-        if chain.fetched == 0 {
-            self.fetch(row, store);
-            chain.fetched = FETCH;
+        if found.fetched == 0 {
+            self.fetch(*found, store);
+            found.fetched = FETCH;
         }
-        chain.fetched -= 1;
-        chain.row = self.after(row);
+        found.fetched -= 1;
+        found.row = self.chains.next(&mut found.others);
         Some(row)
-    }
-
-    fn after(&self, row: u32) -> u32 {
-        self.next.get(row as usize).copied().unwrap_or(END)
     }
 
     /// Reads a bit of each of the next rows. A key's rows are all over a window's memory; the processor waits for
     /// many of them together as long as for one.
-    fn fetch(&self, mut row: u32, store: &Store) {
+    fn fetch(&self, mut found: Found, store: &Store) {
         let mut sum = 0;
         for _ in 0..FETCH {
-            if row == END {
+            if found.row == END {
                 break;
             }
-            sum ^= store.touch(row as usize);
-            row = self.after(row);
+            sum ^= store.touch(found.row as usize);
+            found.row = self.chains.next(&mut found.others);
         }
         // What is not used would not be read.
         std::hint::black_box(sum);
@@ -172,7 +165,7 @@ impl Index {
     pub(super) fn bytes(&self) -> usize {
         // One control byte for each bucket; an eighth of the buckets is always free.
         let buckets = self.groups.capacity() / 7 * 8;
-        buckets * (size_of::<Group>() + 1) + self.next.capacity() * size_of::<u32>()
+        buckets * (size_of::<Group>() + 1) + self.chains.bytes()
     }
 }
 
@@ -184,10 +177,11 @@ fn equal(single: Single, row: u32, key: &Key<'_>, store: &Store, build: &[Progra
     })
 }
 
-/// The rows of a group that are left.
+/// The rows of a key that are left.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chain {
+pub(super) struct Found {
     row: u32,
+    others: Cursor,
     /// How many of them have been fetched from memory.
     fetched: u8,
 }

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use super::encode::Encoder;
-use super::index::{Chain, Key};
+use super::index::{Found, Key};
 use super::open::Side;
 use super::plan::{Check, Plan};
 use crate::counters::CutShort;
@@ -63,7 +63,7 @@ enum Next {
     /// Every message, from this one on.
     Scan(u32),
     /// Those with the key that was looked up.
-    Chain(Chain),
+    Found(Found),
 }
 
 /// How far a join has come.
@@ -148,7 +148,7 @@ impl Matching<'_> {
         let step = &self.plan.steps[depth - 1];
         let side = &self.sides[step.input];
         let row = match (next, &side.index) {
-            (Next::Chain(chain), Some(index)) => index.next(chain, &side.store),
+            (Next::Found(found), Some(index)) => index.next(found, &side.store),
             (Next::Scan(row), _) if (*row as usize) < side.store.len() => {
                 *row += 1;
                 Some(*row - 1)
@@ -185,7 +185,7 @@ impl Matching<'_> {
         let next = match &side.index {
             None => Next::Scan(0),
             Some(index) => match Key::eval(&step.probe, &self.cx) {
-                Ok(key) => Next::Chain(index.find(&key, &side.store, &step.build, self.single)),
+                Ok(key) => Next::Found(index.find(&key, &side.store, &step.build, self.single)),
                 Err(error) => return self.encoder.error(&error),
             },
         };

@@ -5,6 +5,7 @@
 //! window closes ([`matching`]), on combinations whose keys agree. So the work grows with the messages and the
 //! rows, not with the product of the inputs.
 
+mod chains;
 mod emit;
 mod encode;
 mod explain;

@@ -14,9 +14,9 @@ impl Value<'_> {
             Value::Null => state.write_u8(0),
             Value::Bool(b) => state.write_u8(1 + u8::from(*b)),
             Value::Str(text) => {
-                state.write_u8(3);
+                // The length instead of an end: what is written in few and even pieces is hashed faster.
+                state.write_u64((text.len() as u64) << 8 | 3);
                 state.write(text.as_bytes());
-                state.write_u8(0xff);
             }
             Value::Bytes(bytes) => {
                 state.write_u8(4);
