@@ -177,8 +177,19 @@ pub struct Running {
 }
 
 impl Running {
-    /// Runs a plan; results for the component `recipient` go to an address.
+    /// Runs a plan; results for the component `recipient` go to an address. In the end it waits for what is in
+    /// flight for longer than any test does.
     pub async fn start(plan: Plan, brokers: &Brokers, recipient: Option<SocketAddr>) -> Running {
+        Running::start_with(plan, brokers, recipient, PATIENCE * 10).await
+    }
+
+    /// The same, with so much time for the end.
+    pub async fn start_with(
+        plan: Plan,
+        brokers: &Brokers,
+        recipient: Option<SocketAddr>,
+        drain: Duration,
+    ) -> Running {
         let bind = || TcpListener::bind("127.0.0.1:0");
         let listeners = Listeners {
             deliver: Some(bind().await.unwrap()),
@@ -203,7 +214,7 @@ impl Running {
                 .into_iter()
                 .collect(),
             patience: Duration::from_millis(500),
-            drain: Duration::from_secs(5),
+            drain,
             backoff: Backoff {
                 initial_micros: 1000,
                 max_micros: 20_000,
