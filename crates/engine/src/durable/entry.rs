@@ -62,12 +62,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            (input, number): (u16, u64),
-            (received, attempts): (i64, u32),
-            [position, topic]: [String; 2],
-            key: Option<String>,
-            payload: Vec<u8>,
-            cut: prop::sample::Index,
+            (input, number) in any::<(u16, u64)>(),
+            (received, attempts) in any::<(i64, u32)>(),
+            [position, topic] in any::<[String; 2]>(),
+            key in any::<Option<String>>(),
+            payload in any::<Vec<u8>>(),
+            cut in any::<prop::sample::Index>(),
         ) {
             let message = Incoming {
                 input: input.into(),
