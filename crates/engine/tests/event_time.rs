@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use common::{Message, Runner, accept};
 use proptest::prelude::*;
-use streaming_engine::component::{Component, Config, InputConfig, Role, Target};
+use streaming_engine::component::{Component, Config, Effect, Incoming, InputConfig, Role, Target};
+use streaming_engine::delivery::Answer;
+use streaming_engine::durable::{Durable, Kept};
 use streaming_engine::event::Event;
 use streaming_engine::join::JoinSpec;
 use streaming_engine::query::{Emit, EventTime, Query, QueryInput, Windows};
+use streaming_engine::state::MemoryDisk;
 use streaming_engine::time::Time;
 
 /// Microseconds that messages may come after later ones.
@@ -575,4 +578,108 @@ fn at_the_limit_the_input_that_all_wait_for_goes_on_and_that_is_said_once() {
     deliver(&mut runner, &[large(0, 10_000), large(1, 10_000)]);
     assert_eq!(runner.paused, [false, false]);
     assert_eq!(runner.unacked.len(), 2);
+}
+
+/// One life of a component that keeps its messages: what it sends after these.
+fn live(disk: &MemoryDisk, query: &Query, messages: &[Message], from: u64) -> Vec<Arc<Event>> {
+    let kept = Kept {
+        state: disk.open(),
+        inputs: vec!["a".to_owned(), "b".to_owned()],
+    };
+    let mut durable = Durable::new(config(query), Some(kept), Time(0)).unwrap();
+    (0..2).for_each(|input| durable.recovered(input, Time(0)));
+    let mut sent = Vec::new();
+    let mut run = |durable: &mut Durable, now: i64| {
+        loop {
+            while let Some(effect) = durable.poll_effect() {
+                if let Effect::Send { id, event, .. } = effect {
+                    sent.push(event);
+                    durable.answered(id, Answer::Accepted, Time(now));
+                }
+            }
+            if durable.poll_timeout().is_none_or(|due| due.0 > now) {
+                return;
+            }
+            durable.timeout(Time(now));
+        }
+    };
+    for (token, message) in (from..).zip(messages) {
+        let incoming = Incoming {
+            input: message.input,
+            token,
+            position: &token.to_string(),
+            received: Time(0),
+            attempts: 0,
+            topic: "t",
+            key: None,
+            payload: &message.payload,
+        };
+        durable.message(incoming, Time(0));
+        run(&mut durable, 0);
+    }
+    // All of it is durable after a second.
+    run(&mut durable, 1_000_000);
+    sent
+}
+
+#[test]
+fn a_window_that_is_done_with_is_not_made_again_from_what_others_need() {
+    let mut query = tumbling(10);
+    query.emit = Emit::Batch;
+    query.windows = Windows::Hopping {
+        length: 10 * MS,
+        slide: 5 * MS,
+    };
+    let first = [12, 17, 21].map(|time| [at(0, time, 1), at(1, time, 1)]).concat();
+    let then = [at(0, 50, 1), at(1, 50, 1)];
+    let ends = |events: &[Arc<Event>]| -> Vec<i64> { events.iter().map(|event| event.time.0 / MS).collect() };
+    let disk = MemoryDisk::default();
+    let one = live(&disk, &query, &first, 0);
+    let other = live(&disk, &query, &then, 6);
+    assert_eq!((ends(&one), ends(&other)), (vec![15, 20], vec![25, 30]));
+    let whole = live(
+        &MemoryDisk::default(),
+        &query,
+        &[first.as_slice(), &then].concat(),
+        0,
+    );
+    assert_eq!([one, other].concat(), whole);
+}
+
+#[test]
+fn a_straggler_keeps_its_own_fields_whatever_it_sets_free() {
+    let mut query = tumbling(10);
+    query.windows = Windows::Session {
+        gap: 10 * MS,
+        max: 100 * MS,
+    };
+    query.inputs[0].time.as_mut().unwrap().out_of_orderness = 5 * MS;
+    let mut runner = Runner::new(config(&query));
+    for (number, (input, time)) in [(1, 15), (1, 100), (0, 1), (0, 20), (0, 14), (0, 100)]
+        .into_iter()
+        .enumerate()
+    {
+        let happening = Happening {
+            input,
+            at: time,
+            key: 1,
+            number,
+        };
+        // Nobody looks at the time in between.
+        runner.deliver(&happening.message());
+    }
+    runner.until(0, &mut accept);
+    assert_eq!(runner.data(Target::Output(0)), ["[4,0]", "[3,0]"]);
+}
+
+#[test]
+fn what_was_late_before_a_restart_is_late_after_it() {
+    let config = Config {
+        settled: Some(Time(20 * MS)),
+        ..config(&tumbling(10))
+    };
+    let mut runner = Runner::new(config);
+    deliver(&mut runner, &[at(0, 19, 1), at(0, 20, 1)]);
+    assert_eq!(runner.component.counters().inputs[0].late, 1);
+    assert_eq!(runner.unacked.len(), 1);
 }

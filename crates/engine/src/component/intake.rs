@@ -63,6 +63,7 @@ impl Component {
     }
 
     /// Decodes a message into the row at hand.
+    #[inline]
     pub(super) fn decode<'p>(
         &mut self,
         spec: &JoinSpec,

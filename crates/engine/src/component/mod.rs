@@ -145,7 +145,12 @@ impl Component {
             out_of_orderness: time.out_of_orderness,
             idle_timeout: time.idle_timeout,
         };
-        let clock = times.map(|times| Clock::new(times.iter().map(|time| time.as_ref().map(patience))));
+        let settled = settled.unwrap_or(START);
+        let clock = times.map(|times| {
+            let mut clock = Clock::new(times.iter().map(|time| time.as_ref().map(patience)));
+            clock.raise(settled);
+            clock
+        });
         Component {
             uid,
             source: source.into(),
@@ -157,7 +162,7 @@ impl Component {
             shares: FxHashMap::default(),
             closed: START,
             unsettled: FxHashMap::default(),
-            settled: settled.unwrap_or(START),
+            settled,
             keeps_late: late,
             now: Time(i64::MIN),
             stuck: false,

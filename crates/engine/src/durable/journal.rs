@@ -1,8 +1,8 @@
 //! Messages written down: a number each, in the order of arrival.
 //!
 //! Keys: `m` and a number, a message; `i` and a number, the id of a message that arrived lately, whether or not it is
-//! still needed; `inputs`, what the inputs are called whose numbers stand in the messages. Numbers only grow, so that
-//! all is written at the end of its kind.
+//! still needed; `inputs`, what the inputs are called whose numbers stand in the messages; `settled`, up to which
+//! event time all is done. Numbers only grow, so that all is written at the end of its kind.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -30,6 +30,7 @@ const PAGE: usize = 1024;
 const MESSAGE: u8 = b'm';
 const ID: u8 = b'i';
 const INPUTS: &[u8] = b"inputs";
+const SETTLED: &[u8] = b"settled";
 
 /// Ids of messages that are kept, which are of no meaning elsewhere.
 const KEPT: u8 = b'k';
@@ -206,6 +207,15 @@ impl Journal {
         }
     }
 
+    /// Up to which event time all was done with when it was last written down.
+    pub(super) fn settled(&self) -> Result<Option<Time>, StateError> {
+        let Some(bytes) = self.state.get(SETTLED)? else {
+            return Ok(None);
+        };
+        let bytes = bytes.try_into().map_err(|_| unreadable("a time"))?;
+        Ok(Some(Time(i64::from_be_bytes(bytes))))
+    }
+
     /// Writes a message down. Gives its number, or `None` if it was there before.
     pub(super) fn keep(&mut self, message: &Incoming<'_>, now: Time) -> Result<Option<Number>, StateError> {
         self.due.get_or_insert(now.plus(WAIT));
@@ -255,9 +265,14 @@ impl Journal {
     }
 
     /// What was done with since the last call goes at once.
-    pub(super) fn settle(&mut self, now: Time) {
+    /// With it goes how far the component is done, so that it is known of no message less than of all that it shared
+    /// a window with.
+    pub(super) fn settle(&mut self, settled: Option<Time>, now: Time) {
         if self.done.is_empty() {
             return;
+        }
+        if let Some(Time(settled)) = settled {
+            self.batch.put(SETTLED.to_vec(), settled.to_be_bytes().to_vec());
         }
         self.due.get_or_insert(now.plus(WAIT));
         let mut done = std::mem::take(&mut self.done);

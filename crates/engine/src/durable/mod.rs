@@ -49,15 +49,12 @@ impl Durable {
     /// The store can't be read, or has messages of an input that is not there any more.
     pub fn new(config: Config, kept: Option<Kept>, now: Time) -> Result<Durable, StateError> {
         let max_bytes = config.max_message_bytes;
-        let mut component = Component::new(config);
-        let journal = match kept {
-            None => None,
-            Some(kept) => {
-                let mut journal = Journal::open(kept, max_bytes)?;
-                journal.replay(|message| component.message(message, now))?;
-                Some(journal)
-            }
-        };
+        let mut journal = kept.map(|kept| Journal::open(kept, max_bytes)).transpose()?;
+        let settled = journal.as_ref().map(Journal::settled).transpose()?.flatten();
+        let mut component = Component::new(Config { settled, ..config });
+        if let Some(journal) = &mut journal {
+            journal.replay(|message| component.message(message, now))?;
+        }
         Ok(Durable {
             component,
             journal,
@@ -151,7 +148,7 @@ impl Durable {
                 Some(effect) => return Some(effect),
                 None => {
                     // All acks of a window come without a pause: its messages go together or not at all.
-                    journal.settle(self.now);
+                    journal.settle(self.component.settled(), self.now);
                     return None;
                 }
             }
