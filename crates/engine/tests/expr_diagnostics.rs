@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use streaming_engine::expr::{Diagnostic, Scope, compile, compile_bool};
+use streaming_engine::expr::{Diagnostic, Scope, compile, compile_bool, compile_grouped};
+use streaming_engine::join::Clause;
 
 fn scope() -> Scope {
     Scope::new(&["tenants", "poweruse"]).unwrap().with_window()
@@ -247,4 +248,106 @@ fn evalexpr() {
         "evalexpr: tenants.a + () ",
         "evalexpr: /* open",
     ]));
+}
+
+/// Of a component that groups by `tenants.region` and the hour.
+fn grouped(sources: &[&str]) -> String {
+    let keys = ["tenants.region", "tenants.address", "int(tenants.at) / 3600"];
+    rendered(sources, |source| {
+        let found = compile_grouped(&keys, Some(source), None, None, &scope());
+        found.err().map(|problems| problems[0].1.clone())
+    })
+}
+
+#[test]
+fn aggregates() {
+    insta::assert_snapshot!(grouped(&[
+        "{'region': tenants.region, 'name': tenants.name, 'n': count()}",
+        "tenants.address.city + tenants['region'] + tenants.address['zip'] + string(int( tenants.at )/3600)",
+        "int(tenants.at) / 60",
+        "tenants",
+        "has(tenants.region) && has(tenants.address.city) && has(tenants.name)",
+        "poweruse.readings[0]",
+        "sum(avg(poweruse.kwh))",
+        "sum(previous(count()))",
+        "previous(previous(count()))",
+        "previous(tenants.name)",
+        "previous()",
+        "count(tenants.a, tenants.b)",
+        "sum()",
+        "max(tenants.a, tenants.b)",
+        "sum('5')",
+        "avg(tenants.name.size() > 2)",
+        "min([tenants.a])",
+        "percentile(poweruse.kwh, 95)",
+        "percentile(poweruse.kwh, poweruse.p)",
+        "percentile(poweruse.kwh, -0.5)",
+        "percentile(poweruse.kwh)",
+        "[1, 2].map(tenants, sum(tenants.kwh))",
+        "[1, 2].map(i, sum(poweruse.kwh * i))",
+        "collect(poweruse.kwh).map(tenants, tenants.region)",
+        "collect(poweruse.kwh).exists(k, k > tenants.limit)",
+        "median(poweruse.kwh)",
+        "average(poweruse.kwh)",
+        "Sum(poweruse.kwh)",
+        "tenants.kwh.sum()",
+        "sum(poweruze.kwh)",
+        "collect(poweruse.kwh) + 1",
+        "evalexpr: tenants.region == \"a\" && tenants.name == \"b\"",
+    ]));
+}
+
+#[test]
+fn aggregates_where_there_is_no_group() {
+    insta::assert_snapshot!(diagnostics(&[
+        "sum(poweruse.kwh) > 5",
+        "count() > 5 && tenants.a == 1",
+        "previous(tenants.a)",
+        "min(tenants.a, tenants.b)",
+        "count(tenants.a, tenants.b)",
+    ]));
+}
+
+#[test]
+fn every_clause_of_a_group_is_reported() {
+    let found = compile_grouped(
+        &["tenants.region"],
+        Some("tenants.name"),
+        Some("sum(poweruse.kwh)"),
+        Some("count() >"),
+        &scope(),
+    );
+    let found: Vec<_> = found
+        .unwrap_err()
+        .into_iter()
+        .map(|(clause, d)| (clause, d.reason))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Clause::Select, "NotGrouped"),
+            (Clause::Having, "NotABool"),
+            (Clause::Trigger, "UnexpectedEnd"),
+        ]
+    );
+    let found = compile_grouped(
+        &["tenants.a", "(", "sum(tenants.b)", "tenant.c"],
+        None,
+        None,
+        None,
+        &scope(),
+    );
+    let found: Vec<_> = found
+        .unwrap_err()
+        .into_iter()
+        .map(|(clause, d)| (clause, d.reason))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Clause::GroupBy(1), "UnclosedBracket"),
+            (Clause::GroupBy(2), "AggregateHere"),
+            (Clause::GroupBy(3), "UnknownName"),
+        ]
+    );
 }

@@ -72,13 +72,13 @@ pub fn compile_grouped(
     let mut trees = Vec::new();
     for (at, source) in group_by.iter().enumerate() {
         match parse(source) {
-            Ok(tree) => trees.push((*source, tree)),
+            Ok(tree) => trees.push((at, *source, tree)),
             Err(fault) => problems.push((Clause::GroupBy(at), fault.locate(source))),
         }
     }
     let mut keys = Vec::new();
     let mut exprs = Vec::new();
-    for (at, (source, tree)) in trees.iter().enumerate() {
+    for (at, source, tree) in &trees {
         match compile::compile(source, tree, scope) {
             Ok(made) => {
                 let (types, numbers) = key_types(made.types);
@@ -89,7 +89,7 @@ pub fn compile_grouped(
                 });
                 exprs.push((Expr::new(Arc::new(made.unit), made.root, made.types), numbers));
             }
-            Err(fault) => problems.push((Clause::GroupBy(at), fault.locate(source))),
+            Err(fault) => problems.push((Clause::GroupBy(*at), fault.locate(source))),
         }
     }
     let clauses = [
@@ -107,7 +107,7 @@ pub fn compile_grouped(
     }
     if keys.len() < group_by.len() {
         // What is in a group is not known: everything in the other expressions would seem wrong.
-        return Err(problems);
+        return Err(in_order(problems));
     }
     let mut group = GroupScope::new(&keys);
     let (mut made_select, mut made_having, mut made_trigger) = (None, None, None);
@@ -131,7 +131,7 @@ pub fn compile_grouped(
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(in_order(problems));
     }
     let select = made_select.unwrap_or_else(|| default_select(&trees, &mut group));
     Ok(Grouped {
@@ -147,6 +147,17 @@ pub fn compile_grouped(
         having: made_having,
         trigger: made_trigger,
     })
+}
+
+/// By where they are: `group_by`, `select`, `having`, `trigger`.
+fn in_order(mut problems: Vec<(Clause, Diagnostic)>) -> Vec<(Clause, Diagnostic)> {
+    problems.sort_by_key(|(clause, _)| match clause {
+        Clause::GroupBy(at) => (0, *at),
+        Clause::Select => (1, 0),
+        Clause::Having => (2, 0),
+        _ => (3, 0),
+    });
+    problems
 }
 
 impl GroupScope<'_> {
@@ -180,9 +191,9 @@ fn key_types(types: Types) -> (Types, Numbers) {
 }
 
 /// What a group gives if nothing selects from it: its keys and how many messages it has.
-fn default_select(keys: &[(&str, Tree)], group: &mut GroupScope<'_>) -> Expr {
+fn default_select(keys: &[(usize, &str, Tree)], group: &mut GroupScope<'_>) -> Expr {
     let mut names: Vec<String> = Vec::new();
-    for (at, (_, tree)) in keys.iter().enumerate() {
+    for (at, (_, _, tree)) in keys.iter().enumerate() {
         let last = match &tree.get(tree.root).kind {
             Kind::Ident { name, .. } => Some(name.to_string()),
             _ => tree.member(tree.root).map(|(_, name)| name.to_owned()),

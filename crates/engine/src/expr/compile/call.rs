@@ -108,7 +108,6 @@ impl Compiler<'_> {
             .collect();
         if overloads.is_empty() {
             if self.is_about_group()
-                && target.is_none()
                 && let Some(fault) = Self::meant_aggregate(name, at)
             {
                 return Err(fault);

@@ -321,7 +321,9 @@ impl Compiler<'_> {
 
     /// What an unknown function over a group probably meant.
     pub(super) fn meant_aggregate(name: &str, at: Span) -> Option<Fault> {
-        let usage = if let Some((_, usage)) = ELSEWHERE.iter().find(|(other, _)| *other == name) {
+        let usage = if let Some(aggregate) = Aggregate::named(name) {
+            format!("it is written {}", aggregate.usage())
+        } else if let Some((_, usage)) = ELSEWHERE.iter().find(|(other, _)| *other == name) {
             format!("use {usage}")
         } else {
             let names = Aggregate::ALL.iter().map(|one| one.name()).chain(["previous"]);
