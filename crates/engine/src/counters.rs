@@ -61,6 +61,8 @@ pub struct WindowReport {
     pub window: Window,
     /// By input.
     pub inputs: Vec<WindowInput>,
+    /// By conjunct of its conditions: [`JoinSpec::conditions`](crate::join::JoinSpec::conditions) has their texts.
+    pub conditions: Vec<Tally>,
     /// Combinations of messages that were looked at.
     pub candidates: u64,
     /// Evaluations of expressions that failed.
@@ -78,6 +80,19 @@ pub struct WindowInput {
     pub received: u64,
     /// Of these, how many could not be in any row: a condition on this input alone was not true.
     pub filtered: u64,
+    /// How many are in a row together with messages of other inputs; of an anti join, how many would be. The others
+    /// had no match.
+    pub matched: u64,
+}
+
+/// What one conjunct did in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages on arrival, or combinations of messages, for which it was not true; of an equality that is looked
+    /// up, lookups that found nothing.
+    pub turned_away: u64,
+    /// Evaluations that failed.
+    pub failed: u64,
 }
 
 /// Why a window's join stopped before it was complete.

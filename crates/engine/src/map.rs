@@ -1,7 +1,7 @@
 //! Maps: one message in, at most one result out, and nothing kept in between.
 
 use crate::expr::{Context, EvalError, Program, Row, Scope};
-use crate::join::{SpecError, compile_select, compile_where, layout};
+use crate::join::{Clause, SpecError, compile_condition, compile_select, layout};
 use crate::layout::Layout;
 
 /// A filter and a map over a single input, ready to run.
@@ -34,9 +34,9 @@ impl MapSpec {
     /// Compiles a filter and a map. `variable` is the name of the input in expressions.
     pub fn new(variable: &str, filter: Option<&str>, select: Option<&str>) -> Result<MapSpec, SpecError> {
         let scope = Scope::new(&[variable])?.with_message();
-        let filter = compile_where(filter, &scope)?;
+        let filter = compile_condition(Clause::Where, filter, &scope)?;
         let select = compile_select(select, &scope)?;
-        let layout = layout(0, [&filter, &select]);
+        let layout = layout(0, &[&filter, &select]);
         Ok(MapSpec {
             filter: filter.map(|filter| filter.bind(&[&layout])),
             select: select.map(|select| select.bind(&[&layout])),

@@ -133,7 +133,7 @@ impl Component {
                     self.release_waiting(spec);
                     work -= 1;
                 }
-                (_, Some(_)) => self.begin_closing(),
+                (_, Some(_)) => self.begin_closing(spec),
                 _ => return,
             }
         }
@@ -145,10 +145,10 @@ impl Component {
         self.clock.is_none() || at < until
     }
 
-    fn begin_closing(&mut self) {
+    fn begin_closing(&mut self, spec: &JoinSpec) {
         if let Some((slot, open)) = self.open.pop_first() {
             self.end_session(slot);
-            self.closing = Some(Closing::new(open, &self.uid));
+            self.closing = Some(Closing::new(spec, open, &self.uid));
         }
     }
 

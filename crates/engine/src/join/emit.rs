@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::encode::{Encoded, Encoder, Encoding};
+use super::matched::Matched;
 use super::matching::{Bound, Matching, Progress, Single};
 use super::open::OpenWindow;
 use super::spec::JoinSpec;
 use crate::ack::Messages;
-use crate::counters::WindowReport;
+use crate::counters::{WindowInput, WindowReport};
 use crate::expr::{self, Context};
 use crate::id::Id;
 use crate::window::Window;
@@ -44,9 +45,10 @@ pub(crate) struct Closing {
 }
 
 impl Closing {
-    pub(crate) fn new(open: OpenWindow, uid: &str) -> Closing {
+    pub(crate) fn new(spec: &JoinSpec, mut open: OpenWindow, uid: &str) -> Closing {
+        let tallies = std::mem::take(&mut open.tallies);
         Closing {
-            progress: Progress::new(open.sides.len()),
+            progress: Progress::new(&spec.plan, &open.sides, tallies),
             encoding: Encoding::new(uid),
             open,
         }
@@ -100,9 +102,15 @@ impl Closing {
             rows,
             errors,
         } = self.encoding.finish(spec);
+        let together = self.progress.together.iter().map(Matched::count);
+        let inputs = sides.iter().zip(together).map(|(side, matched)| WindowInput {
+            matched,
+            ..side.counts
+        });
         let report = WindowReport {
             window: self.open.window,
-            inputs: sides.iter().map(|side| side.counts).collect(),
+            inputs: inputs.collect(),
+            conditions: self.progress.tallies,
             candidates: self.progress.candidates,
             errors: self.open.errors + errors.values().sum::<u64>(),
             rows,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::emit::FailedRow;
+use super::matching::MISSING;
 use super::open::Side;
 use super::spec::JoinSpec;
 use crate::counters::CutShort;
@@ -18,6 +19,9 @@ use crate::value::Value;
 const ROW: u8 = b'r';
 const BATCH: u8 = b'b';
 const FAILED: u8 = b'f';
+
+/// Stands for the message of an input that has none in a row. No message's hash is this.
+const NOBODY: Id = Id([0; 16]);
 
 /// What an event takes beside its data, roughly.
 const EVENT: u64 = 256;
@@ -99,12 +103,14 @@ impl Encoder<'_> {
         if let Some(select) = &self.spec.select {
             return select.write_json(cx, out);
         }
-        for (input, variable) in self.spec.variables.iter().enumerate() {
+        for (input, variable) in self.spec.row_variables().iter().enumerate() {
             out.push(if input == 0 { b'{' } else { b',' });
             write_string(variable, out);
             out.push(b':');
-            let row = self.sides[input].store.row(rows[input] as usize);
-            write_field(row.field(self.spec.layouts[input].slots()), out);
+            match message(self.sides, input, rows) {
+                Some(row) => write_field(row.field(self.spec.layouts[input].slots()), out),
+                None => out.extend_from_slice(b"null"),
+            }
         }
         out.push(b'}');
         Ok(())
@@ -114,12 +120,14 @@ impl Encoder<'_> {
     /// failed.
     fn fields(&self, rows: &[u32]) -> Vec<u8> {
         let mut out = Vec::new();
-        for (input, variable) in self.spec.variables.iter().enumerate() {
+        for (input, variable) in self.spec.row_variables().iter().enumerate() {
             out.push(if input == 0 { b'{' } else { b',' });
             write_string(variable, &mut out);
             out.push(b':');
-            let row = self.sides[input].store.row(rows[input] as usize);
-            write_tree(&self.spec.fields[input], 0, row, &mut out);
+            match message(self.sides, input, rows) {
+                Some(row) => write_tree(&self.spec.fields[input], 0, row, &mut out),
+                None => out.extend_from_slice(b"null"),
+            }
         }
         out.push(b'}');
         out
@@ -171,12 +179,19 @@ impl Encoder<'_> {
     }
 }
 
+/// An input's message in a row, if it has one there.
+fn message<'a>(sides: &'a [Side], input: usize, rows: &[u32]) -> Option<Row<'a>> {
+    let row = rows.get(input).filter(|row| **row != MISSING)?;
+    Some(sides[input].store.row(*row as usize))
+}
+
 /// The ids of a row's messages, in the order of the variables' names: that order survives an edit of `from`, and
 /// tells (a, b) from (b, a) in a join of a stream with itself.
 fn ids(spec: &JoinSpec, sides: &[Side], rows: &[u32]) -> impl Iterator<Item = Id> {
-    spec.by_name
-        .iter()
-        .map(|input| sides[*input].store.id(rows[*input] as usize))
+    spec.by_name.iter().map(|input| match rows[*input] {
+        MISSING => NOBODY,
+        row => sides[*input].store.id(row as usize),
+    })
 }
 
 /// Appends a field as compact JSON; one that is absent as `null`.

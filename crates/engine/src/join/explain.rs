@@ -3,10 +3,13 @@
 use std::fmt;
 
 use super::plan::{Check, Plan};
+use crate::query::JoinKind;
 
 /// A condition taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
+    /// What becomes of messages without a match.
+    pub kind: JoinKind,
     /// By input: the variable, and what its messages have to fulfil on arrival.
     pub arrival: Vec<(String, Vec<String>)>,
     /// How a window's messages are combined, in this order.
@@ -18,10 +21,14 @@ pub struct Explanation {
 pub struct StepExplanation {
     /// The input's variable.
     pub variable: String,
+    /// What has to be true of the inputs before, or nothing is looked for.
+    pub guards: Vec<String>,
     /// Equalities that are looked up. Without any every message is tried, except in the first step.
     pub keys: Vec<String>,
     /// What is checked for each combination.
     pub checks: Vec<String>,
+    /// What filters the rows that come out of the step.
+    pub filters: Vec<String>,
 }
 
 impl Explanation {
@@ -33,9 +40,14 @@ impl Explanation {
 
 impl Plan {
     pub(super) fn explain(&self, variables: &[Box<str>]) -> Explanation {
-        let sources = |checks: &[Check]| checks.iter().map(|check| check.source.to_string()).collect();
+        let text = |condition: usize| match self.conditions.get(condition) {
+            Some(condition) => condition.source.to_string(),
+            None => String::new(),
+        };
+        let sources = |checks: &[Check]| checks.iter().map(|check| text(check.condition)).collect();
         let arrival = variables.iter().zip(&self.arrival);
         Explanation {
+            kind: self.kind,
             arrival: arrival
                 .map(|(name, checks)| (name.to_string(), sources(checks)))
                 .collect(),
@@ -44,8 +56,10 @@ impl Plan {
                 .iter()
                 .map(|step| StepExplanation {
                     variable: variables[step.input].to_string(),
-                    keys: step.keys.iter().map(ToString::to_string).collect(),
+                    guards: sources(&step.guards),
+                    keys: step.keys.iter().map(|key| text(*key)).collect(),
                     checks: sources(&step.checks),
+                    filters: sources(&step.filters),
                 })
                 .collect(),
         }
@@ -57,17 +71,42 @@ impl fmt::Display for Explanation {
         for (variable, filters) in self.arrival.iter().filter(|(_, filters)| !filters.is_empty()) {
             writeln!(f, "on arrival {variable}: {}", filters.join(" && "))?;
         }
+        let mut before = String::new();
         for (at, step) in self.steps.iter().enumerate() {
+            let variable = &step.variable;
+            if !step.guards.is_empty() {
+                write!(f, "if {}, ", step.guards.join(" && "))?;
+            }
             match (at, step.keys.is_empty()) {
-                (0, _) => write!(f, "for each {}", step.variable)?,
-                (_, true) => write!(f, "try every {}", step.variable)?,
-                (_, false) => write!(f, "look up {} by {}", step.variable, step.keys.join(" && "))?,
+                (0, _) => write!(f, "for each {variable}")?,
+                (_, true) => write!(f, "try every {variable}")?,
+                (_, false) => write!(f, "look up {variable} by {}", step.keys.join(" && "))?,
             }
             if !step.checks.is_empty() {
                 write!(f, ", then check {}", step.checks.join(" && "))?;
             }
+            if at > 0 {
+                match self.kind {
+                    JoinKind::Left => write!(f, "; keep {before} without a match")?,
+                    JoinKind::Right => write!(f, "; keep {variable} without a match")?,
+                    JoinKind::Full => write!(f, "; keep {before} and {variable} without a match")?,
+                    JoinKind::Inner | JoinKind::Anti => {}
+                }
+            }
+            if !step.filters.is_empty() {
+                write!(f, "; keep rows with {}", step.filters.join(" && "))?;
+            }
             writeln!(f)?;
+            before = match at {
+                0 => variable.clone(),
+                _ => format!("{before}, {variable}"),
+            };
         }
-        Ok(())
+        match self.steps.first() {
+            Some(first) if self.kind == JoinKind::Anti => {
+                writeln!(f, "keep {} without a match, and nothing else", first.variable)
+            }
+            _ => Ok(()),
+        }
     }
 }

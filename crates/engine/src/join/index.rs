@@ -118,6 +118,11 @@ impl Index {
         }
     }
 
+    /// Adds the row that is about to become the store's last, under no key.
+    pub(super) fn add_without_key(&mut self) {
+        self.rows += 1;
+    }
+
     /// The rows with this key, in the order in which they came.
     pub(super) fn find(&self, key: &Key<'_>, store: &Store, build: &[Program], single: Single) -> Found {
         let hash = key.hash(self.hasher.clone());
@@ -184,4 +189,11 @@ pub(super) struct Found {
     others: Cursor,
     /// How many of them have been fetched from memory.
     fetched: u8,
+}
+
+impl Found {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.row == END
+    }
 }

@@ -8,11 +8,13 @@ use std::cell::Cell;
 
 use super::encode::Encoder;
 use super::index::{Found, Key};
+use super::matched::Matched;
 use super::open::Side;
 use super::plan::{Check, Plan};
-use crate::counters::CutShort;
+use crate::counters::{CutShort, Tally};
 use crate::expr::{self, Context};
 use crate::field::Field;
+use crate::query::JoinKind;
 use crate::row::Row;
 use crate::window::Window;
 
@@ -26,13 +28,20 @@ impl expr::Row for Row<'_> {
     }
 }
 
-/// An input's place in an evaluation: holds the message that is looked at.
+/// Where the number of an input's message stands: that it has none.
+pub(super) const MISSING: u32 = u32::MAX;
+
+/// An input's place in an evaluation: holds the message that is looked at, if there is one.
 #[derive(Default)]
-pub(super) struct Bound<'a>(Cell<Row<'a>>);
+pub(super) struct Bound<'a>(Cell<Option<Row<'a>>>);
 
 impl expr::Row for Bound<'_> {
     fn field(&self, slot: usize) -> Field<'_> {
-        self.0.get().field(slot)
+        self.0.get().map_or(Field::Absent, |row| row.field(slot))
+    }
+
+    fn is_missing(&self) -> bool {
+        self.0.get().is_none()
     }
 }
 
@@ -64,17 +73,45 @@ enum Next {
     Scan(u32),
     /// Those with the key that was looked up.
     Found(Found),
+    /// Those that no row before had a match in, from this one on.
+    Unmatched(u32),
+    /// Nothing: what is bound before can't have a match.
+    Nothing,
+}
+
+/// A step that is open.
+#[derive(Debug)]
+struct Frame {
+    next: Next,
+    /// Whether what is bound before has had a match, or has gone on without one.
+    settled: bool,
+}
+
+impl Frame {
+    fn new(next: Next) -> Frame {
+        Frame { next, settled: false }
+    }
 }
 
 /// How far a join has come.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// By step, as far as they are open.
-    next: Vec<Next>,
+    /// The steps that are open, one inside the other.
+    frames: Vec<Frame>,
+    /// Which step the outermost of them is: the first, and then each that keeps what has no match before it.
+    base: usize,
     /// By input: the number of the message that it is bound to.
     rows: Vec<u32>,
     pub(super) candidates: u64,
     pub(super) cut_short: Option<CutShort>,
+    /// By step, where it matters: the messages that had a match in those before.
+    matched: Vec<Matched>,
+    /// Of an anti join: whether the first input's message has no match so far.
+    alone: bool,
+    /// By input: the messages that are in a row together with others.
+    pub(super) together: Vec<Matched>,
+    /// By condition.
+    pub(super) tallies: Vec<Tally>,
     /// Where the steps are not in the order of the inputs: the rows of the first input's message so far, to be
     /// brought in order before they are encoded. As the first step is always that of the first input, rows of
     /// different messages of it are in order.
@@ -84,12 +121,19 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(inputs: usize) -> Progress {
+    pub(super) fn new(plan: &Plan, sides: &[Side], tallies: Vec<Tally>) -> Progress {
+        let marks = |input: usize| Matched::new(sides[input].store.len());
+        let kept = plan.steps.iter().filter(|_| plan.keeps_right());
         Progress {
-            next: vec![Next::Scan(0)],
-            rows: vec![0; inputs],
+            frames: vec![Frame::new(Next::Scan(0))],
+            base: 0,
+            rows: vec![MISSING; sides.len()],
             candidates: 0,
             cut_short: None,
+            matched: kept.map(|step| marks(step.input)).collect(),
+            alone: false,
+            together: (0..sides.len()).map(marks).collect(),
+            tallies,
             found: Vec::new(),
             order: None,
         }
@@ -98,7 +142,9 @@ impl Progress {
     /// Looks for no more rows.
     fn stop(&mut self, reason: CutShort) {
         self.cut_short = Some(reason);
-        self.next.clear();
+        self.frames.clear();
+        self.base = self.rows.len();
+        self.alone = false;
     }
 }
 
@@ -118,9 +164,8 @@ pub(super) struct Matching<'a> {
 impl Matching<'_> {
     /// Takes up to `work` steps, which are taken off it. Whether the join is complete.
     pub(super) fn run(&mut self, work: &mut u64) -> bool {
-        let bound = self.progress.next.len().saturating_sub(1);
-        for step in self.plan.steps.iter().take(bound) {
-            self.bind(step.input, self.progress.rows[step.input]);
+        for input in 0..self.sides.len() {
+            self.bind(input, self.progress.rows[input]);
         }
         while *work > 0 {
             *work -= 1;
@@ -137,44 +182,115 @@ impl Matching<'_> {
             self.encode_next();
             return true;
         }
-        let depth = self.progress.next.len();
+        let depth = self.progress.frames.len();
         if depth <= 1 && !self.progress.found.is_empty() {
             self.bring_in_order();
             return true;
         }
-        let Some(next) = self.progress.next.last_mut() else {
-            return false;
-        };
-        let step = &self.plan.steps[depth - 1];
-        let side = &self.sides[step.input];
-        let row = match (next, &side.index) {
-            (Next::Found(found), Some(index)) => index.next(found, &side.store),
-            (Next::Scan(row), _) if (*row as usize) < side.store.len() => {
-                *row += 1;
-                Some(*row - 1)
+        if depth <= 1 && self.progress.alone {
+            self.progress.alone = false;
+            self.encode_first();
+            return true;
+        }
+        if depth == 0 {
+            return self.next_base();
+        }
+        let at = self.progress.base + depth - 1;
+        let plan = self.plan;
+        let step = &plan.steps[at];
+        let Some(row) = self.next_row(at) else {
+            let kept = plan.keeps_left() && depth > 1;
+            match self
+                .progress
+                .frames
+                .last_mut()
+                .filter(|frame| kept && !frame.settled)
+            {
+                Some(frame) => {
+                    frame.settled = true;
+                    self.bind(step.input, MISSING);
+                    self.descend(at);
+                }
+                None => {
+                    self.progress.frames.pop();
+                }
             }
-            _ => None,
-        };
-        let Some(row) = row else {
-            self.progress.next.pop();
             return true;
         };
+        self.bind(step.input, row);
         if depth > 1 {
             if self.progress.candidates >= MAX_CANDIDATES {
                 self.progress.stop(CutShort::Candidates);
                 return true;
             }
             self.progress.candidates += 1;
-        }
-        self.bind(step.input, row);
-        if self.passes(&step.checks) {
-            if depth == self.plan.steps.len() {
-                self.found();
-            } else {
-                self.open(depth);
+            if !self.passes(&step.checks) {
+                return true;
             }
+            if plan.kind != JoinKind::Inner {
+                self.matched(at, row);
+            }
+        } else {
+            self.progress.alone = plan.kind == JoinKind::Anti;
+        }
+        self.descend(at);
+        true
+    }
+
+    /// What the innermost step, which is `at`, tries next.
+    fn next_row(&mut self, at: usize) -> Option<u32> {
+        let Progress { frames, matched, .. } = &mut *self.progress;
+        let side = &self.sides[self.plan.steps[at].input];
+        let row = match (&mut frames.last_mut()?.next, &side.index) {
+            (Next::Found(found), Some(index)) => return index.next(found, &side.store),
+            (Next::Scan(row), _) => row,
+            (Next::Unmatched(row), _) => {
+                *row = matched.get(at)?.next_unmarked(*row);
+                row
+            }
+            _ => return None,
+        };
+        ((*row as usize) < side.store.len()).then(|| {
+            *row += 1;
+            *row - 1
+        })
+    }
+
+    /// What joins is true for a message of step `at` and what is bound before.
+    fn matched(&mut self, at: usize, row: u32) {
+        if let Some(frame) = self.progress.frames.last_mut() {
+            frame.settled = true;
+        }
+        if let Some(matched) = self.progress.matched.get_mut(at) {
+            matched.mark(row);
+        }
+    }
+
+    /// Goes on to the messages of the next step that had no match, now that all that may match is through.
+    fn next_base(&mut self) -> bool {
+        let base = self.progress.base + 1;
+        if !self.plan.keeps_right() || base >= self.plan.steps.len() {
+            return false;
+        }
+        self.progress.base = base;
+        self.progress.frames.push(Frame::new(Next::Unmatched(0)));
+        for step in self.plan.steps.iter().take(base) {
+            self.bind(step.input, MISSING);
         }
         true
+    }
+
+    /// Step `at` is settled: goes on to the next.
+    fn descend(&mut self, at: usize) {
+        let plan = self.plan;
+        if !self.passes(&plan.steps[at].filters) {
+            return;
+        }
+        if at + 1 == plan.steps.len() {
+            self.found();
+        } else {
+            self.open(at + 1);
+        }
     }
 
     /// Begins with a step, for what those before it are bound to.
@@ -182,32 +298,75 @@ impl Matching<'_> {
         let plan = self.plan;
         let step = &plan.steps[at];
         let side = &self.sides[step.input];
-        let next = match &side.index {
-            None => Next::Scan(0),
-            Some(index) => match Key::eval(&step.probe, &self.cx) {
-                Ok(key) => Next::Found(index.find(&key, &side.store, &step.build, self.single)),
-                Err(error) => return self.encoder.error(&error),
-            },
+        let next = if !self.passes(&step.guards) {
+            Next::Nothing
+        } else if let Some(index) = &side.index {
+            match Key::eval(&step.probe, &self.cx) {
+                Ok(key) => {
+                    let found = index.find(&key, &side.store, &step.build, self.single);
+                    if found.is_empty() {
+                        for condition in &step.keys {
+                            self.progress.tallies[*condition].turned_away += 1;
+                        }
+                    }
+                    Next::Found(found)
+                }
+                Err(error) => {
+                    // Which of them failed, nobody asks of a lookup by more than one.
+                    if let Some(condition) = step.keys.first() {
+                        self.progress.tallies[*condition].failed += 1;
+                    }
+                    self.encoder.error(&error);
+                    Next::Nothing
+                }
+            }
+        } else {
+            Next::Scan(0)
         };
-        self.progress.next.push(next);
+        self.progress.frames.push(Frame::new(next));
     }
 
     fn bind(&mut self, input: usize, row: u32) {
         self.progress.rows[input] = row;
-        self.bound[input].0.set(self.sides[input].store.row(row as usize));
+        let row = (row != MISSING).then(|| self.sides[input].store.row(row as usize));
+        self.bound[input].0.set(row);
     }
 
     fn passes(&mut self, checks: &[Check]) -> bool {
         checks.iter().all(|check| {
-            check.program.test(&self.cx).unwrap_or_else(|error| {
-                self.encoder.error(&error);
-                false
-            })
+            let tally = &mut self.progress.tallies[check.condition];
+            match check.program.test(&self.cx) {
+                Ok(true) => true,
+                Ok(false) => {
+                    tally.turned_away += 1;
+                    false
+                }
+                Err(error) => {
+                    tally.failed += 1;
+                    self.encoder.error(&error);
+                    false
+                }
+            }
         })
+    }
+
+    /// The first input's message has no match, and makes a row of its own.
+    fn encode_first(&mut self) {
+        for input in 1..self.sides.len() {
+            self.bind(input, MISSING);
+        }
+        self.encode();
     }
 
     /// All inputs are bound to messages that make a row.
     fn found(&mut self) {
+        self.mark_together();
+        if self.plan.kind == JoinKind::Anti {
+            // One match is enough.
+            self.progress.alone = false;
+            self.progress.frames.truncate(1);
+            return;
+        }
         if self.plan.in_order {
             return self.encode();
         }
@@ -219,6 +378,17 @@ impl Matching<'_> {
             return progress.stop(CutShort::Budget);
         }
         progress.found.extend_from_slice(&progress.rows);
+    }
+
+    /// Notes which messages are in a row with others.
+    fn mark_together(&mut self) {
+        let Progress { rows, together, .. } = &mut *self.progress;
+        if rows.iter().filter(|row| **row != MISSING).nth(1).is_some() {
+            for (row, marks) in rows.iter().zip(together) {
+                // Past the end if there is none.
+                marks.mark(*row);
+            }
+        }
     }
 
     // Rows are counted in u32, as messages are: the memory budget ends before 2^32 of them.

@@ -4,7 +4,7 @@ use super::index::{Index, Key};
 use super::matching::Single;
 use super::spec::JoinSpec;
 use super::store::Store;
-use crate::counters::WindowInput;
+use crate::counters::{Tally, WindowInput};
 use crate::expr::EvalError;
 use crate::id::Id;
 use crate::row::RowBuilder;
@@ -40,6 +40,8 @@ pub(crate) struct OpenWindow {
     pub(super) window: Window,
     pub(super) sides: Vec<Side>,
     pub(super) errors: u64,
+    /// By condition.
+    pub(super) tallies: Vec<Tally>,
     /// Whether it has been reported that this window alone is over the memory budget.
     pub(crate) over_budget: bool,
 }
@@ -48,13 +50,14 @@ impl OpenWindow {
     pub(crate) fn new(spec: &JoinSpec, window: Window, seed: u64) -> OpenWindow {
         let side = |input: usize| Side {
             store: Store::new(),
-            index: (!spec.plan.steps[spec.plan.step_of[input]].build.is_empty()).then(|| Index::new(seed)),
+            index: spec.plan.is_indexed(input).then(|| Index::new(seed)),
             counts: WindowInput::default(),
         };
         OpenWindow {
             window,
             sides: (0..spec.inputs()).map(side).collect(),
             errors: 0,
+            tallies: vec![Tally::default(); spec.plan.conditions.len()],
             over_budget: false,
         }
     }
@@ -89,33 +92,57 @@ impl OpenWindow {
         };
         let side = &mut self.sides[input];
         side.counts.received += 1;
-        let step = &spec.plan.steps[spec.plan.step_of[input]];
+        let plan = &spec.plan;
+        let tallies = &mut self.tallies;
         let mut like = None;
+        let mut kept_without_key = false;
         let wanted = single.with(&row.row(), |cx| {
-            for check in &spec.plan.arrival[input] {
-                if !check.program.test(cx)? {
-                    return Ok(false);
+            for check in &plan.arrival[input] {
+                let tally = &mut tallies[check.condition];
+                match check.program.test(cx) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        tally.turned_away += 1;
+                        return Ok(false);
+                    }
+                    Err(error) => {
+                        tally.failed += 1;
+                        return Err(error);
+                    }
                 }
             }
-            if let Some(index) = &mut side.index {
-                let key = Key::eval(&step.build, cx)?;
-                if !key.matches_itself() {
-                    return Ok(false);
+            let (Some(index), Some(step)) = (&mut side.index, plan.step(input)) else {
+                return Ok(true);
+            };
+            let failed = match Key::eval(&step.build, cx) {
+                Ok(key) if key.matches_itself() => {
+                    like = index.add(&key, &side.store, &step.build, single);
+                    return Ok(true);
                 }
-                like = index.add(&key, &side.store, &step.build, single);
+                Ok(_) => Ok(false),
+                Err(error) => Err(error),
+            };
+            // Which of a key's parts it is makes no difference to whoever looks for the cause.
+            if let Some(condition) = step.keys.first() {
+                let tally = &mut tallies[*condition];
+                match failed {
+                    Ok(_) => tally.turned_away += 1,
+                    Err(_) => tally.failed += 1,
+                }
             }
-            Ok(true)
+            if plan.keeps_right() {
+                index.add_without_key();
+                kept_without_key = true;
+            }
+            failed
         });
-        match wanted {
-            Ok(true) => {
-                side.store.push(id(), token, row.parts(), like);
-                return Arrival::Kept;
-            }
-            Ok(false) => {}
-            Err(cause) => {
-                self.errors += 1;
-                error(&cause);
-            }
+        if let Err(cause) = &wanted {
+            self.errors += 1;
+            error(cause);
+        }
+        if wanted == Ok(true) || kept_without_key {
+            side.store.push(id(), token, row.parts(), like);
+            return Arrival::Kept;
         }
         side.counts.filtered += 1;
         Arrival::Filtered

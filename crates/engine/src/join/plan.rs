@@ -1,37 +1,57 @@
-//! Takes a join's condition apart.
+//! Takes a join's conditions apart.
 //!
-//! Each conjunct of `where` has to be true for a row, so each can be checked as early as its inputs are known:
-//! those over one input (or none) when a message arrives; `left == right`, where one side is about one input and
-//! the other about inputs that come before it in the plan, by an index; all others as soon as their last input is
-//! bound. A conjunct that fails is not true: no row either way, and early checks only make failures fewer.
+//! Each conjunct is checked as early as that changes nothing: on arrival, by an index, or as soon as its last input
+//! is bound. An inner join wants all of them true for a row, wherever they stand, so there the order of the inputs
+//! is free too; a conjunct that fails is not true: no row either way, and early checks only make failures fewer. A
+//! join that keeps what has no match goes in the order of `from`, one step for each input after the first, and
+//! tells what joins (no match: the row is kept) from what filters (no row): [`place`] says where each may stand.
 
+mod place;
+
+use std::sync::Arc;
+
+use super::spec::Clause;
 use crate::expr::{Expr, InputSet, Program};
 use crate::layout::Layout;
+use crate::query::JoinKind;
 
-/// A condition, with the text that it came from.
+/// A part of a condition that is checked by itself.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
     pub(super) program: Program,
-    pub(super) source: Box<str>,
+    /// Its place in [`Plan::conditions`].
+    pub(super) condition: usize,
+}
+
+/// A conjunct, for people.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    pub(super) clause: Clause,
+    pub(super) source: Arc<str>,
 }
 
 /// How one input takes part when a window closes.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) input: usize,
+    /// What joins, but is about the inputs before alone: without it nothing is looked for.
+    pub(super) guards: Vec<Check>,
     /// Keys of this input's messages, for its index. None means that it has no index.
     pub(super) build: Vec<Program>,
     /// The same keys, computed from the inputs of the steps before.
     pub(super) probe: Vec<Program>,
-    /// The equalities that the keys come from.
-    pub(super) keys: Vec<Box<str>>,
-    /// What can be checked once this input's message is known, and not earlier.
+    /// The equalities that the keys come from, by their places in [`Plan::conditions`].
+    pub(super) keys: Vec<usize>,
+    /// What joins, and can be checked once this input's message is known, and not earlier.
     pub(super) checks: Vec<Check>,
+    /// What filters the rows of this step, those without a match too.
+    pub(super) filters: Vec<Check>,
 }
 
-/// A condition taken apart.
+/// Conditions taken apart.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    pub(super) kind: JoinKind,
     /// By input: what its messages have to fulfil on arrival.
     pub(super) arrival: Vec<Vec<Check>>,
     /// The inputs in the order in which they are bound.
@@ -40,109 +60,122 @@ pub(super) struct Plan {
     pub(super) step_of: Vec<usize>,
     /// Whether the steps are in the order of the inputs, so that rows come out in order by themselves.
     pub(super) in_order: bool,
+    /// All conjuncts, in source order.
+    pub(super) conditions: Vec<Condition>,
 }
 
-/// `left == right`, not yet placed.
-struct Equality {
-    sides: [Expr; 2],
-    whole: Expr,
+/// A conjunct that has no place yet.
+struct Open {
+    expr: Expr,
+    /// The sides of `left == right`, if it is that.
+    equality: Option<[Expr; 2]>,
+    condition: usize,
 }
 
 impl Plan {
-    pub(super) fn new(filter: Option<Expr>, layouts: &[&Layout]) -> Plan {
+    /// `on` joins and `filter` filters; both as conjuncts.
+    pub(super) fn new(
+        kind: JoinKind,
+        on: Vec<(Clause, Expr)>,
+        filter: Vec<(Clause, Expr)>,
+        layouts: &[&Layout],
+    ) -> Plan {
         let inputs = layouts.len();
-        let bind = |expr: &Expr| Check {
-            program: expr.bind(layouts),
-            source: expr.source().into(),
+        let mut plan = Plan {
+            kind,
+            arrival: vec![Vec::new(); inputs],
+            steps: Vec::with_capacity(inputs),
+            step_of: vec![0; inputs],
+            in_order: true,
+            conditions: Vec::new(),
         };
-        let mut arrival: Vec<Vec<Check>> = vec![Vec::new(); inputs];
-        let mut equalities = Vec::new();
-        let mut others = Vec::new();
-        for conjunct in filter.map(Expr::conjuncts).unwrap_or_default() {
-            let reads = conjunct.inputs();
-            if reads.len() <= 1 {
-                // One over no input at all holds for a message of any input, or for none.
-                for (input, checks) in arrival.iter_mut().enumerate() {
-                    if reads.is_empty() || reads.contains(input) {
-                        checks.push(bind(&conjunct));
-                    }
-                }
-            } else if let Some((left, right)) = conjunct.as_equality() {
-                equalities.push(Equality {
-                    sides: [left, right],
-                    whole: conjunct,
-                });
-            } else {
-                others.push(conjunct);
+        let on = plan.number(on);
+        let filter = plan.number(filter);
+        let join: Vec<Open> = match kind {
+            JoinKind::Inner => on.into_iter().chain(filter).collect(),
+            _ => {
+                plan.steps_in_order(inputs);
+                plan.place_filters(filter, layouts);
+                on
             }
+        };
+        let mut join: Vec<Open> = join
+            .into_iter()
+            .filter(|conjunct| !plan.place_on_arrival(conjunct, layouts))
+            .collect();
+        plan.place_joins(&mut join, inputs, layouts);
+        for (at, step) in plan.steps.iter().enumerate() {
+            plan.step_of[step.input] = at;
         }
-        let mut steps: Vec<Step> = Vec::with_capacity(inputs);
-        let mut bound = InputSet::default();
-        while steps.len() < inputs {
-            // The first input that an equality links to those before it; without one, the first that is left.
-            let free = || (0..inputs).filter(|input| !bound.contains(*input));
-            let linked = free().find(|input| equalities.iter().any(|e| e.usable(*input, bound).is_some()));
-            let Some(input) = (if bound.is_empty() {
-                Some(0)
-            } else {
-                linked.or_else(|| free().next())
-            }) else {
-                break;
-            };
-            let mut step = Step {
-                input,
-                build: vec![],
-                probe: vec![],
-                keys: vec![],
-                checks: vec![],
-            };
-            equalities.retain(|equality| {
-                let Some((build, probe)) = equality.usable(input, bound) else {
-                    return true;
-                };
-                step.build.push(build.bind(layouts));
-                step.probe.push(probe.bind(layouts));
-                step.keys.push(equality.whole.source().into());
-                false
+        // Of an anti join's row only the first input is left.
+        plan.in_order =
+            kind == JoinKind::Anti || plan.steps.iter().enumerate().all(|(at, step)| step.input == at);
+        plan
+    }
+
+    /// Whether a row without a match in the next input is kept.
+    pub(super) fn keeps_left(&self) -> bool {
+        matches!(self.kind, JoinKind::Left | JoinKind::Full)
+    }
+
+    /// Whether a message without a match in the inputs before is kept.
+    pub(super) fn keeps_right(&self) -> bool {
+        matches!(self.kind, JoinKind::Right | JoinKind::Full)
+    }
+
+    /// Whether an index is needed over an input's messages.
+    pub(super) fn is_indexed(&self, input: usize) -> bool {
+        self.step(input).is_some_and(|step| !step.build.is_empty())
+    }
+
+    /// An input's step.
+    pub(super) fn step(&self, input: usize) -> Option<&Step> {
+        self.steps.get(*self.step_of.get(input)?)
+    }
+
+    fn number(&mut self, conjuncts: Vec<(Clause, Expr)>) -> Vec<Open> {
+        let number = |(clause, expr): (Clause, Expr)| {
+            self.conditions.push(Condition {
+                clause,
+                source: expr.source().into(),
             });
-            bound = bound.union([input].into_iter().collect());
-            // An equality that was no key by now never becomes one: all of its inputs are bound.
-            equalities.retain(|equality| {
-                let known = equality.whole.inputs().is_subset(bound);
-                if known {
-                    step.checks.push(bind(&equality.whole));
-                }
-                !known
-            });
-            others.retain(|other| {
-                let known = other.inputs().is_subset(bound);
-                if known {
-                    step.checks.push(bind(other));
-                }
-                !known
-            });
-            steps.push(step);
-        }
-        let mut step_of = vec![0; inputs];
-        for (at, step) in steps.iter().enumerate() {
-            step_of[step.input] = at;
-        }
-        let in_order = steps.iter().enumerate().all(|(at, step)| step.input == at);
-        Plan {
-            arrival,
-            steps,
-            step_of,
-            in_order,
+            Open {
+                equality: expr.as_equality().map(<[Expr; 2]>::from),
+                condition: self.conditions.len() - 1,
+                expr,
+            }
+        };
+        conjuncts.into_iter().map(number).collect()
+    }
+}
+
+impl Step {
+    fn new(input: usize) -> Step {
+        Step {
+            input,
+            guards: Vec::new(),
+            build: Vec::new(),
+            probe: Vec::new(),
+            keys: Vec::new(),
+            checks: Vec::new(),
+            filters: Vec::new(),
         }
     }
 }
 
-impl Equality {
-    /// The side about `input` alone and the side about inputs that are bound, if that is how it is.
-    fn usable(&self, input: usize, bound: InputSet) -> Option<(&Expr, &Expr)> {
-        let [left, right] = &self.sides;
+impl Open {
+    fn check(&self, layouts: &[&Layout]) -> Check {
+        Check {
+            program: self.expr.bind(layouts),
+            condition: self.condition,
+        }
+    }
+
+    /// Of an equality, the side about `input` alone and the side about inputs that are bound.
+    fn key(&self, input: usize, bound: InputSet) -> Option<(&Expr, &Expr)> {
+        let [left, right] = self.equality.as_ref()?;
         [(left, right), (right, left)].into_iter().find(|(build, probe)| {
-            build.inputs() == [input].into_iter().collect()
+            build.inputs() == InputSet::from_iter([input])
                 && !probe.inputs().is_empty()
                 && probe.inputs().is_subset(bound)
         })

@@ -54,12 +54,20 @@ pub enum SpecError {
         "some inputs have a timestamp and others don't: either all do, or windows go by when messages are received"
     )]
     MixedTime,
+    /// An anti join's rows are of its first input alone.
+    #[error("`{variable}` has no message where an anti join's row is made: read it in `on`")]
+    NotInAntiRow {
+        /// Which expression reads it.
+        clause: Clause,
+        /// The input.
+        variable: String,
+    },
     /// What nothing runs yet.
     #[error("{0} can't run yet")]
     NotSupported(&'static str),
 }
 
-/// A join of two or more inputs over tumbling windows, ready to run.
+/// A query over windows of one or more inputs, ready to run.
 #[derive(Clone, Debug)]
 pub struct JoinSpec {
     pub(super) variables: Vec<Box<str>>,
@@ -83,21 +91,72 @@ impl JoinSpec {
         if query.windows == Windows::Unbounded {
             return Err(vec![SpecError::NotSupported("a query without windows")]);
         }
-        let plain = query.on.is_none()
-            && query.group_by.is_empty()
+        let plain = query.group_by.is_empty()
             && query.having.is_none()
             && query.trigger.is_none()
-            && query.join == JoinKind::Inner
             && query.inputs.iter().all(|input| input.table.is_none());
         if !plain {
-            return Err(vec![SpecError::NotSupported("more than an inner join")]);
+            return Err(vec![SpecError::NotSupported("groups and tables")]);
         }
         let times = Unbound::compile(query)?;
-        JoinSpec::build(query, times).map_err(|error| vec![error])
+        let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
+        let scope = Scope::new(&variables)
+            .map_err(|error| vec![error.into()])?
+            .with_window();
+        let inputs = variables.len();
+        if inputs == 0 || inputs == 1 && query.join != JoinKind::Inner {
+            return Err(vec![SpecError::TooFewInputs]);
+        }
+        let mut errors = Vec::new();
+        let mut keep = |compiled: Result<Option<Expr>, SpecError>| {
+            compiled.unwrap_or_else(|error| {
+                errors.push(error);
+                None
+            })
+        };
+        let on = keep(compile_condition(Clause::On, query.on.as_deref(), &scope));
+        let filter = keep(compile_condition(Clause::Where, query.filter.as_deref(), &scope));
+        let select = keep(compile_select(query.select.as_deref(), &scope));
+        let exprs: &[&Option<Expr>] = &[&on, &filter, &select];
+        let layouts: Vec<Layout> = (0..inputs)
+            .map(|input| Layout::new(paths(input, exprs).chain(times.paths(input))))
+            .collect();
+        let fields = (0..inputs)
+            .map(|input| fields(input, &layouts[input], exprs))
+            .collect();
+        let views: Vec<&Layout> = layouts.iter().collect();
+        let mut by_name: Vec<usize> = (0..inputs).collect();
+        by_name.sort_by_key(|input| variables[*input]);
+        let program = select.as_ref().map(|select| select.bind(&views));
+        let (on, filter) = conjuncts(on, filter);
+        if query.join == JoinKind::Anti {
+            let filters = filter.iter().map(|(clause, expr)| (*clause, expr));
+            let outputs = select.iter().map(|expr| (Clause::Select, expr));
+            errors.extend(not_in_anti_row(&variables, filters.chain(outputs)));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let joining = on
+            .iter()
+            .chain(filter.iter().filter(|_| query.join == JoinKind::Inner));
+        let session_key = SessionKey::of_join(joining.map(|(_, expr)| expr), &views);
+        Ok(JoinSpec {
+            session_key,
+            plan: Plan::new(query.join, on, filter, &views),
+            select: program,
+            variables: variables.iter().map(|name| Box::from(*name)).collect(),
+            emit: query.emit,
+            by_name,
+            fields,
+            windows: Windowing::new(query.windows),
+            times: times.bind(&layouts),
+            layouts,
+        })
     }
 
-    /// Compiles a join in receipt time over windows that tumble. `variables` are the names of the inputs in
-    /// expressions, in the order of the inputs.
+    /// Compiles an inner join over tumbling windows. `variables` are the names of the inputs in expressions, in the
+    /// order of the inputs. Gives the first of what is wrong.
     pub fn new(
         variables: &[&str],
         window_micros: i64,
@@ -109,7 +168,7 @@ impl JoinSpec {
             variable: (*variable).to_owned(),
             ..QueryInput::default()
         };
-        let query = Query {
+        JoinSpec::compile(&Query {
             inputs: variables.iter().map(input).collect(),
             windows: Windows::Tumbling {
                 length: window_micros,
@@ -118,40 +177,8 @@ impl JoinSpec {
             select: select.map(str::to_owned),
             emit,
             ..Query::default()
-        };
-        JoinSpec::build(&query, Unbound::none())
-    }
-
-    fn build(query: &Query, times: Unbound<'_>) -> Result<JoinSpec, SpecError> {
-        let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
-        let scope = Scope::new(&variables)?.with_window();
-        if variables.len() < 2 {
-            return Err(SpecError::TooFewInputs);
-        }
-        let filter = compile_where(query.filter.as_deref(), &scope)?;
-        let select = compile_select(query.select.as_deref(), &scope)?;
-        let layouts: Vec<Layout> = (0..variables.len())
-            .map(|input| Layout::new(paths(input, [&filter, &select]).chain(times.paths(input))))
-            .collect();
-        let views: Vec<&Layout> = layouts.iter().collect();
-        let mut by_name: Vec<usize> = (0..variables.len()).collect();
-        by_name.sort_by_key(|input| variables[*input]);
-        let fields = (0..variables.len())
-            .map(|input| fields(input, &layouts[input], [&filter, &select]))
-            .collect();
-        let conjuncts = filter.clone().map(Expr::conjuncts).unwrap_or_default();
-        Ok(JoinSpec {
-            session_key: SessionKey::of_join(conjuncts.iter(), &views),
-            plan: Plan::new(filter, &views),
-            select: select.as_ref().map(|select| select.bind(&views)),
-            variables: variables.iter().map(|name| Box::from(*name)).collect(),
-            times: times.bind(&layouts),
-            layouts,
-            emit: query.emit,
-            by_name,
-            fields,
-            windows: Windowing::new(query.windows),
         })
+        .map_err(|errors| errors.into_iter().next().unwrap_or(SpecError::TooFewInputs))
     }
 
     /// How many inputs it joins.
@@ -164,11 +191,26 @@ impl JoinSpec {
         self.plan.explain(&self.variables)
     }
 
+    /// The conjuncts of `on` and `where`, each with the clause that it stands in:
+    /// [`WindowReport::conditions`](crate::counters::WindowReport::conditions) counts by their places in this order.
+    pub fn conditions(&self) -> impl Iterator<Item = (Clause, &str)> {
+        let conditions = self.plan.conditions.iter();
+        conditions.map(|condition| (condition.clause, &*condition.source))
+    }
+
     /// The CloudEvents `type` of its results.
     pub(crate) fn event_type(&self) -> &'static str {
         match self.emit {
             Emit::Batch => "io.vivien.streaming.rows",
             Emit::Each | Emit::Updates => "io.vivien.streaming.row",
+        }
+    }
+
+    /// The variables of the inputs that rows have messages of.
+    pub(super) fn row_variables(&self) -> &[Box<str>] {
+        match self.plan.kind {
+            JoinKind::Anti => self.variables.get(..1).unwrap_or_default(),
+            _ => &self.variables,
         }
     }
 
@@ -197,11 +239,13 @@ impl JoinSpec {
     }
 }
 
-pub(crate) fn compile_where(source: Option<&str>, scope: &Scope) -> Result<Option<Expr>, SpecError> {
-    let fail = |diagnostic| SpecError::Expression {
-        clause: Clause::Where,
-        diagnostic,
-    };
+/// Compiles what is true or not.
+pub(crate) fn compile_condition(
+    clause: Clause,
+    source: Option<&str>,
+    scope: &Scope,
+) -> Result<Option<Expr>, SpecError> {
+    let fail = |diagnostic| SpecError::Expression { clause, diagnostic };
     source
         .map(|source| expr::compile_bool(source, scope).map_err(fail))
         .transpose()
@@ -217,19 +261,46 @@ pub(crate) fn compile_select(source: Option<&str>, scope: &Scope) -> Result<Opti
         .transpose()
 }
 
+type Conjuncts = Vec<(Clause, Expr)>;
+
+/// What joins and what filters: without `on` the conjuncts of `where` over two or more inputs join.
+fn conjuncts(on: Option<Expr>, filter: Option<Expr>) -> (Conjuncts, Conjuncts) {
+    let of = |clause, expr: Option<Expr>| {
+        let conjuncts = expr.map(Expr::conjuncts).unwrap_or_default();
+        conjuncts.into_iter().map(move |expr| (clause, expr))
+    };
+    let filter = of(Clause::Where, filter);
+    match on {
+        Some(on) => (of(Clause::On, Some(on)).collect(), filter.collect()),
+        None => filter.partition(|(_, expr)| expr.inputs().len() > 1),
+    }
+}
+
+/// What reads another input than the first, where only the first has a message.
+fn not_in_anti_row<'a>(
+    variables: &'a [&str],
+    exprs: impl Iterator<Item = (Clause, &'a Expr)>,
+) -> impl Iterator<Item = SpecError> {
+    exprs.filter_map(|(clause, expr)| {
+        let other = expr.inputs().iter().find(|input| *input > 0)?;
+        let variable = (*variables.get(other)?).to_owned();
+        Some(SpecError::NotInAntiRow { clause, variable })
+    })
+}
+
 /// The paths of an input that expressions read.
-fn paths(input: usize, exprs: [&Option<Expr>; 2]) -> impl Iterator<Item = &[Box<str>]> {
-    let accesses = exprs.into_iter().flatten().flat_map(Expr::accesses);
+fn paths<'e>(input: usize, exprs: &[&'e Option<Expr>]) -> impl Iterator<Item = &'e [Box<str>]> {
+    let accesses = exprs.iter().copied().flatten().flat_map(Expr::accesses);
     accesses
         .filter(move |access| access.input == input)
         .map(|access| access.path.as_slice())
 }
 
-pub(crate) fn layout(input: usize, exprs: [&Option<Expr>; 2]) -> Layout {
+pub(crate) fn layout(input: usize, exprs: &[&Option<Expr>]) -> Layout {
     Layout::new(paths(input, exprs))
 }
 
-fn fields(input: usize, layout: &Layout, exprs: [&Option<Expr>; 2]) -> Vec<(Vec<Box<str>>, usize)> {
+fn fields(input: usize, layout: &Layout, exprs: &[&Option<Expr>]) -> Vec<(Vec<Box<str>>, usize)> {
     let slot = |path: &[Box<str>]| layout.resolve(path).map(|(slot, n)| (path[..n].to_vec(), slot));
     let mut fields: Vec<_> = paths(input, exprs).filter_map(slot).collect();
     fields.sort_unstable();

@@ -50,11 +50,6 @@ pub(crate) struct InputTime {
 pub(super) struct Unbound<'q>(Vec<Option<(Expr, &'q EventTime)>>);
 
 impl<'q> Unbound<'q> {
-    /// Of a query in receipt time.
-    pub(super) fn none() -> Unbound<'q> {
-        Unbound(Vec::new())
-    }
-
     /// Compiles what says when events happened, for each input that says it.
     pub(super) fn compile(query: &'q Query) -> Result<Unbound<'q>, Vec<SpecError>> {
         let mut errors = Vec::new();

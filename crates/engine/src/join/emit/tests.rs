@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::json::{Decoder, MAX_MESSAGE_BYTES};
-use crate::query::Emit;
+use crate::query::{Emit, JoinKind, Query, QueryInput, Windows};
 use crate::row::RowBuilder;
 use crate::time::Time;
 
@@ -23,10 +23,37 @@ const CONDITIONS: [&str; 6] = [
     "true",
 ];
 
-fn close(condition: &str, emit: Emit, limit: u64, messages: &[Message], slices: &[u64]) -> Closed {
+const KINDS: [JoinKind; 5] = [
+    JoinKind::Inner,
+    JoinKind::Left,
+    JoinKind::Right,
+    JoinKind::Full,
+    JoinKind::Anti,
+];
+
+fn query(kind: JoinKind, condition: &str, emit: Emit) -> Query {
+    let input = |variable: &str| QueryInput {
+        variable: variable.to_owned(),
+        ..QueryInput::default()
+    };
     // Fails for messages whose key is zero.
-    let select = "{'a': a.v, 'b': b.v / a.k, 'c': c.v}";
-    let spec = JoinSpec::new(&NAMES, 10, Some(condition), Some(select), emit).unwrap();
+    let select = match kind {
+        JoinKind::Anti => "{'a': 3 / a.k}",
+        _ => "{'a': a.v, 'b': b.v / a.k, 'c': c.v}",
+    };
+    Query {
+        inputs: NAMES.map(input).into(),
+        windows: Windows::Tumbling { length: 10 },
+        join: kind,
+        on: Some(condition.to_owned()),
+        select: Some(select.to_owned()),
+        emit,
+        ..Query::default()
+    }
+}
+
+fn close(query: &Query, limit: u64, messages: &[Message], slices: &[u64]) -> Closed {
+    let spec = JoinSpec::compile(query).unwrap();
     let window = Window {
         start: Time(0),
         end: Time(10),
@@ -42,7 +69,7 @@ fn close(condition: &str, emit: Emit, limit: u64, messages: &[Message], slices: 
         let id = || Id::of_event("source", &token.to_string());
         open.arrive(&spec, *input, (id, token as u64), &row, |_| {});
     }
-    let mut closing = Closing::new(open, "uid");
+    let mut closing = Closing::new(&spec, open, "uid");
     let mut slices = slices.iter().cycle();
     loop {
         let mut work = *slices.next().unwrap();
@@ -56,6 +83,7 @@ fn close(condition: &str, emit: Emit, limit: u64, messages: &[Message], slices: 
 proptest! {
     #[test]
     fn slices_change_nothing(
+        kind in prop::sample::select(KINDS.as_slice()),
         condition in prop::sample::select(CONDITIONS.as_slice()),
         each in any::<bool>(),
         limit in prop_oneof![Just(u64::MAX), 0..2_000u64],
@@ -63,8 +91,9 @@ proptest! {
         slices in prop::collection::vec(1..20u64, 1..5),
     ) {
         let emit = if each { Emit::Each } else { Emit::Batch };
-        let whole = close(condition, emit, limit, &messages, &[u64::MAX]);
-        let sliced = close(condition, emit, limit, &messages, &slices);
+        let query = query(kind, condition, emit);
+        let whole = close(&query, limit, &messages, &[u64::MAX]);
+        let sliced = close(&query, limit, &messages, &slices);
         prop_assert_eq!(whole, sliced);
     }
 }
