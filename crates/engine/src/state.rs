@@ -181,7 +181,9 @@ mod tests {
             batch.put(key.into(), Vec::new());
             state.apply(batch).unwrap();
         };
-        ["a", "b", "c"].map(|key| put(&mut state, key));
+        for key in ["a", "b", "c"] {
+            put(&mut state, key);
+        }
         state.sync().unwrap();
         put(&mut state, "d");
         let mut batch = Batch::default();

@@ -124,7 +124,7 @@ impl<'g> GroupResult<'g> {
         }
         GroupValues {
             keys: key::read_all(self.key, numbers).unwrap_or_default(),
-            aggregates: program.aggregates().into_iter().filter_map(read).collect(),
+            aggregates: program.aggregates().iter().copied().filter_map(read).collect(),
             previous,
         }
     }

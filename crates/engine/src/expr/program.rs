@@ -71,7 +71,8 @@ impl Row for MissingRow {
 pub(crate) struct GroupValues<'a> {
     /// Of `groupBy`, in its order.
     pub(crate) keys: Vec<Value<'a>>,
-    /// By position among the component's aggregates; those that the expression does not read may be left out.
+    /// By position among the component's aggregates, in order; those that the expression does not read may be left
+    /// out.
     pub(crate) aggregates: Vec<(usize, Value<'a>)>,
     /// What `previous` gives, by position; empty if there was no result before.
     pub(crate) previous: Vec<Value<'a>>,
@@ -89,8 +90,10 @@ impl<'a> GroupValues<'a> {
     }
 
     pub(super) fn aggregate(&self, at: usize) -> Value<'a> {
-        let found = self.aggregates.iter().find(|(place, _)| *place == at);
-        found.map_or(Value::Null, |(_, value)| value.clone())
+        let found = self.aggregates.binary_search_by_key(&at, |(place, _)| *place).ok();
+        found
+            .and_then(|found| self.aggregates.get(found))
+            .map_or(Value::Null, |(_, value)| value.clone())
     }
 
     pub(super) fn previous(&self, at: usize) -> Option<Value<'a>> {
@@ -184,6 +187,8 @@ pub struct Program {
     /// For each access of the unit; `None` for those that this expression does not read.
     places: Box<[Option<Place>]>,
     shortcut: Option<Shortcut>,
+    /// The aggregates that it reads, by their positions, in order.
+    aggregates: Box<[usize]>,
 }
 
 /// What most keys and filters are: they run for every message, and need no machine.
@@ -211,6 +216,7 @@ impl Program {
         let places: Box<[Option<Place>]> = unit.accesses.iter().zip(reads).map(place).collect();
         Program {
             shortcut: Shortcut::of(unit, root, &places),
+            aggregates: unit.aggregates(root).into(),
             unit: Arc::clone(unit),
             root,
             places,
@@ -218,8 +224,8 @@ impl Program {
     }
 
     /// The aggregates that it reads, by their positions.
-    pub(crate) fn aggregates(&self) -> Vec<usize> {
-        self.unit.aggregates(self.root)
+    pub(crate) fn aggregates(&self) -> &[usize] {
+        &self.aggregates
     }
 
     /// The expression's value. It borrows from the rows and from the program.
