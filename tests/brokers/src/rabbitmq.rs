@@ -1,8 +1,6 @@
 //! rabbitmq-server, with an epmd of its own, so that it meets no other node on the machine.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -39,7 +37,7 @@ impl RabbitMq {
         epmd.stdout(Stdio::null()).stderr(Stdio::null());
         let folder = tempfile::Builder::new().prefix("rabbitmq-").tempdir()?;
         let mut epmd = Process::start(&mut epmd, folder.path())?;
-        epmd.wait_for(epmd_port, Duration::from_secs(10), |_| true)
+        epmd.wait_for(epmd_port, Duration::from_secs(10))
             .context("epmd")?;
         let mut rabbit = RabbitMq {
             port: free_port()?,
@@ -147,19 +145,10 @@ impl RabbitMq {
             .stdout(log.try_clone()?)
             .stderr(log);
         let node = self.node.insert(Process::start(&mut command, folder)?);
-        node.wait_for(self.port, Duration::from_secs(90), greets)
+        node.wait_for(self.port, Duration::from_secs(90))
             .with_context(|| {
                 let said = fs::read_to_string(folder.join("out.log")).unwrap_or_default();
                 format!("rabbitmq-server; it said:\n{said}")
             })
     }
-}
-
-/// Whether a node is at the other end: a port may for a moment still be that of one that was killed.
-fn greets(mut stream: TcpStream) -> bool {
-    let mut method = [0];
-    stream.write_all(b"AMQP\x00\x00\x09\x01").is_ok()
-        && stream.set_read_timeout(Some(Duration::from_secs(10))).is_ok()
-        && stream.read_exact(&mut method).is_ok()
-        && method == [1]
 }

@@ -90,7 +90,7 @@ impl Redis {
             .process
             .insert(Process::start(&mut command, self.folder.path())?);
         process
-            .wait_for(self.port, Duration::from_secs(20), |_| true)
+            .wait_for(self.port, Duration::from_secs(20))
             .context("redis-server")
     }
 }

@@ -74,5 +74,8 @@ fn looks_up(resource: &Resource, spec: &JoinerSpec, inputs: &[Input<'_, '_>], re
 }
 
 fn aggregates(spec: &JoinerSpec) -> bool {
-    !spec.windowing.group_by.is_empty() || spec.windowing.having.is_some()
+    let select = spec.stream.select.as_deref();
+    !spec.windowing.group_by.is_empty()
+        || spec.windowing.having.is_some()
+        || select.is_some_and(streaming_engine::expr::has_aggregate)
 }

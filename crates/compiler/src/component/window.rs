@@ -84,6 +84,7 @@ pub(super) fn query(
         },
         trigger: text(fields.trigger),
     };
+    good &= groups(resource, &query, report);
     good &= compiles(resource, fields, &query, report);
     relates(resource, &query, report);
     good.then_some(query)
@@ -199,6 +200,23 @@ fn agree_on_time(resource: &Resource, inputs: &[Input<'_, '_>], report: &mut Rep
     good
 }
 
+/// Updates are of groups. Returns whether there are any, if they are asked for.
+fn groups(resource: &Resource, query: &Query, report: &mut Report) -> bool {
+    let aggregates = !query.group_by.is_empty()
+        || query.having.is_some()
+        || query.select.as_deref().is_some_and(expr::has_aggregate);
+    if aggregates || query.emit != Emit::Updates {
+        return true;
+    }
+    let message = "a row is never another one later: only what is computed over a group is updated";
+    let problem = resource.at("spec.emit", reason::NOTHING_AGGREGATED, message);
+    report.problem(
+        resource,
+        problem.help("write `emit: Each`, or add `groupBy` or an aggregate as `count()`"),
+    );
+    false
+}
+
 /// Compiles the query with the engine that will run it. Returns whether it does.
 fn compiles(resource: &Resource, fields: &Fields<'_>, query: &Query, report: &mut Report) -> bool {
     let Err(errors) = JoinSpec::compile(query) else {
@@ -229,6 +247,13 @@ fn problem(
                 .at(field, diagnostic.reason, diagnostic.message)
                 .maybe_help(diagnostic.help),
         },
+        SpecError::NotInAntiRow { clause, variable } => {
+            let message = format!(
+                "a row of an anti join has no message of `{variable}`: it is one that none of them matches"
+            );
+            let found = resource.at(fields.of(clause).0, reason::NOT_IN_ROW, message);
+            found.help(format!("read `{variable}` in `on`"))
+        }
         // What is wrong is to be mended first.
         SpecError::NotSupported(_) if is_refused => return None,
         SpecError::NotSupported(what) => {
