@@ -7,6 +7,7 @@ use streaming_engine::join::{Explanation, JoinSpec};
 use streaming_engine::time::Time;
 use streaming_plan::{Plan, Role, Windows};
 
+use super::query;
 use crate::assemble::Assembly;
 use crate::report::printable;
 use crate::style::Style;
@@ -26,15 +27,22 @@ pub(crate) fn graph(assembly: &Assembly, style: Style) -> String {
         let _ = writeln!(out, "  {from} -> {to}\n    {}", edge.guarantee);
     }
     for plan in &assembly.plans {
+        let Role::Window(query) = &plan.role else {
+            continue;
+        };
+        let verb = if query.inputs.len() > 1 {
+            "joins"
+        } else {
+            "collects"
+        };
+        let title = style.bold(&format!("how {} {verb}", plan.component.name));
+        let mut lines = query::lines(query);
         if let Some(explanation) = explanation(plan) {
-            let _ = writeln!(
-                out,
-                "\n{}",
-                style.bold(&format!("how {} joins", plan.component.name))
-            );
-            for line in explanation.to_string().lines() {
-                let _ = writeln!(out, "  {}", printable(line));
-            }
+            lines.extend(explanation.to_string().lines().map(str::to_owned));
+        }
+        let _ = writeln!(out, "\n{title}");
+        for line in lines {
+            let _ = writeln!(out, "  {}", printable(&line));
         }
     }
     out

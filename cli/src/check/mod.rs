@@ -1,11 +1,13 @@
 //! `check`: everything that can be said about manifests without running them.
 
 mod graph;
+mod query;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use streaming_plan::Role;
 
 use crate::args::{self, Output};
 use crate::assemble::{Assembly, assemble};
@@ -61,6 +63,10 @@ fn as_json(assembly: &Assembly) -> Value {
             "kind": plan.component.kind,
             "namespace": plan.component.namespace,
             "name": plan.component.name,
+            "query": match &plan.role {
+                Role::Window(query) => json!(query),
+                Role::Map { .. } | Role::Relay { .. } => Value::Null,
+            },
             "where": graph::explanation(plan).map(|e| json!({
                 "arrival": e.arrival.iter().map(|(variable, checks)| json!({
                     "variable": variable, "filters": checks,

@@ -2,6 +2,7 @@
 
 mod brokers;
 mod engine;
+mod explain;
 mod feed;
 mod printer;
 mod signals;
@@ -19,6 +20,7 @@ use crate::load::load;
 use crate::report;
 use crate::style::Style;
 use engine::Runner;
+use explain::Explainer;
 use printer::Printer;
 
 /// Runs the command.
@@ -59,6 +61,9 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
     let clock = Clock::start();
     let limit = args.limit.map(|limit| clock.now().plus(micros(limit)));
     let until = args.limit.and_then(|limit| Instant::now().checked_add(limit));
-    let printer = Printer::new(args.json, assembly.workloads.processors.clone(), until);
+    let mut printer = Printer::new(args.json, assembly.workloads.processors.clone(), until);
+    if args.explain_windows {
+        printer.explain(Explainer::new(&assembly.plans));
+    }
     Runner::new(assembly, inputs, clock, limit, printer)?.run()
 }

@@ -17,6 +17,7 @@ use streaming_engine::counters::WindowReport;
 use streaming_engine::event::Data;
 use streaming_engine::time::Time;
 
+use super::explain::Explainer;
 use crate::clock::rfc3339;
 use crate::exit;
 use crate::local::{Delivery, Observer, Step, Verdict};
@@ -37,6 +38,7 @@ pub(super) struct Printer {
     /// Reasons of dead letters that were told.
     told: BTreeSet<(String, String)>,
     unclosed: BTreeSet<String>,
+    explainer: Option<Explainer>,
     steps: u64,
     patience: Patience,
 }
@@ -82,12 +84,18 @@ impl Printer {
             status_shown: false,
             told: BTreeSet::new(),
             unclosed: BTreeSet::new(),
+            explainer: None,
             steps: 0,
             patience: Patience {
                 stop: Arc::default(),
                 until,
             },
         }
+    }
+
+    /// From now on every window is told about.
+    pub(super) fn explain(&mut self, explainer: Explainer) {
+        self.explainer = Some(explainer);
     }
 
     /// What the first signal sets.
@@ -222,6 +230,10 @@ impl Observer for Printer {
     }
 
     fn window(&mut self, component: &str, report: &WindowReport) {
+        if let Some(text) = self.explainer.as_ref().map(|all| all.window(component, report)) {
+            self.clear_status();
+            say!("{text}");
+        }
         if let Some(cut) = report.cut_short
             && self.unclosed.insert(format!("{component} {}", cut.reason()))
         {

@@ -4,6 +4,7 @@ use streaming_engine::time::Time;
 use streaming_plan::Role;
 
 use super::printer::Printer;
+use crate::clock::rfc3339;
 use crate::local::{Part, Pipeline};
 
 /// Between two status lines on a terminal, in microseconds.
@@ -26,6 +27,7 @@ pub(super) struct Totals {
     pub(super) repeats: u64,
     pub(super) matched: u64,
     pub(super) filtered: u64,
+    pub(super) late: u64,
     pub(super) errored: u64,
     pub(super) dead_lettered: u64,
 }
@@ -36,6 +38,7 @@ impl Totals {
         let arrived = part.arrived();
         self.received += counters.inputs.iter().map(|i| i.received).sum::<u64>();
         self.filtered += counters.inputs.iter().map(|i| i.filtered).sum::<u64>();
+        self.late += counters.inputs.iter().map(|i| i.late).sum::<u64>();
         self.delivered += arrived.new;
         self.repeats += arrived.repeats;
         self.matched += counters.rows;
@@ -67,12 +70,16 @@ impl Status {
             .iter()
             .filter(|part| matches!(part.plan.role, Role::Window(_)));
         let closes = closes.filter_map(|part| part.engine.poll_timeout()).min();
-        printer.status(&self.line(now, totals, closes));
+        let watermarks = pipeline.parts().iter();
+        let watermark = watermarks
+            .filter_map(|part| part.engine.counters().watermark)
+            .min();
+        printer.status(&self.line(now, totals, closes, watermark));
         (self.shown, self.received, self.delivered) = (now, totals.received, totals.delivered);
         now.plus(period)
     }
 
-    fn line(&self, now: Time, totals: Totals, closes: Option<Time>) -> String {
+    fn line(&self, now: Time, totals: Totals, closes: Option<Time>, watermark: Option<Time>) -> String {
         // For people: what a double loses is not shown.
         #[allow(clippy::cast_precision_loss)]
         let rate = |new: u64, old: u64| {
@@ -91,8 +98,13 @@ impl Status {
                 (at.0 - now.0).max(0).unsigned_abs().div_ceil(1_000_000)
             )
         });
+        let event_time = watermark.map_or(String::new(), |at| format!(" | event time {}", rfc3339(at)));
+        let late = match totals.late {
+            0 => String::new(),
+            late => format!(" late {late}"),
+        };
         format!(
-            "{:02}:{:02} | in {} out {}{window} | matched {} filtered {} errors {} dead-lettered {}",
+            "{:02}:{:02} | in {} out {}{window}{event_time} | matched {} filtered {}{late} errors {} dead-lettered {}",
             elapsed / 60,
             elapsed % 60,
             rate(totals.received, self.received),
@@ -123,12 +135,19 @@ mod tests {
             repeats: 0,
             matched: 80,
             filtered: 40,
+            late: 0,
             errored: 0,
             dead_lettered: 0,
         };
         assert_eq!(
-            status.line(Time(62_000_000), totals, Some(Time(80_000_000))),
+            status.line(Time(62_000_000), totals, Some(Time(80_000_000)), None),
             "01:02 | in 2.0/s out 0.5/s | window closes in 18s | matched 80 filtered 40 errors 0 dead-lettered 0"
+        );
+        let totals = Totals { late: 3, ..totals };
+        assert_eq!(
+            status.line(Time(62_000_000), totals, None, Some(Time(50_000_000))),
+            "01:02 | in 2.0/s out 0.5/s | event time 1970-01-01T00:00:50.000Z | matched 80 filtered 40 late 3 errors 0 \
+             dead-lettered 0"
         );
     }
 }

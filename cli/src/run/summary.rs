@@ -30,10 +30,12 @@ pub(super) fn summary(pipeline: &Pipeline) -> String {
             totals.dead_lettered,
             totals.delivered,
         );
-        let _ = match totals.repeats {
-            0 => writeln!(out),
-            repeats => writeln!(out, ", repeats dropped {repeats}"),
-        };
+        for (what, number) in [("late", totals.late), ("repeats dropped", totals.repeats)] {
+            if number > 0 {
+                let _ = write!(out, ", {what} {number}");
+            }
+        }
+        out.push('\n');
         reasons(&mut out, "expression errors", &counters.expression_errors);
         reasons(&mut out, "dead letters", &counters.dead_lettered);
     }

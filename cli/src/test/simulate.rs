@@ -91,6 +91,11 @@ pub(crate) fn simulate(case: &Case, cuts: &mut Cuts) -> anyhow::Result<Recording
         pipeline.advance(due, &mut recorder);
         recorder.recording.end = due;
     }
+    if !pipeline.is_halted() {
+        // In event time nothing that comes closes what came last.
+        recorder.recording.turns.push(0);
+        pipeline.drain(&mut recorder);
+    }
     if pipeline.is_halted() || pipeline.next_timeout().is_some() {
         return Err(Restless(case.folder.display().to_string()).into());
     }
