@@ -11,6 +11,7 @@ mod lines;
 mod sdk;
 mod setup;
 mod shell;
+mod simulate;
 mod tiers;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +64,8 @@ enum Command {
         #[arg(long, default_value_t = 600)]
         seconds: u32,
     },
+    /// Run random pipelines under faults on virtual time, each judged by an oracle.
+    Simulate(simulate::Run),
     /// Fail if a source file has more than 400 lines that are not tests.
     Lines,
 }
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<()> {
         Command::E2e(run) => e2e::run(&run),
         Command::Bench => bench::run(),
         Command::Fuzz { seconds } => fuzz::run(seconds),
+        Command::Simulate(run) => simulate::run(&run),
         Command::Lines => lines::run(),
     }
 }

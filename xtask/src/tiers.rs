@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::setup::{BROKERS, CONTAINERS, Program};
-use crate::{bench, binaries, cluster, crds, e2e, fuzz, lines, sdk, setup, shell};
+use crate::{bench, binaries, cluster, crds, e2e, fuzz, lines, sdk, setup, shell, simulate};
 
 struct Tier {
     name: &'static str,
@@ -52,6 +52,13 @@ const TIERS: &[Tier] = &[
         budget: 16,
         needs: &[BROKERS],
         run: || shell::sh("cargo test --workspace --exclude control-plane --locked"),
+    },
+    Tier {
+        name: "simulation",
+        about: "400 random pipelines under faults on virtual time, against an oracle",
+        budget: 2,
+        needs: &[],
+        run: simulate::short,
     },
     Tier {
         name: "docs",

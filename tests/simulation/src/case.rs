@@ -1,0 +1,276 @@
+//! A pipeline and its messages, drawn from a seed.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use streaming_engine::query::{Emit, EventTime, JoinKind, Query, QueryInput, Windows};
+
+/// Names of inputs in expressions.
+pub const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// Where an input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broker {
+    /// Acks of any message in any order, as many at once as there are.
+    Redis,
+    /// So many messages unacked at most.
+    Rabbit(usize),
+    /// Twenty unacked at most, and acks in the order of delivery.
+    Mqtt,
+}
+
+/// A part of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conjunct {
+    /// `x.k == y.k`
+    Equal(usize, usize),
+    /// `x.v <= y.v`
+    AtMost(usize, usize),
+    /// `x.v > 0`
+    Positive(usize),
+    /// `x == null`
+    Missing(usize),
+}
+
+impl Conjunct {
+    fn source(self) -> String {
+        match self {
+            Conjunct::Equal(x, y) => format!("{}.k == {}.k", NAMES[x], NAMES[y]),
+            Conjunct::AtMost(x, y) => format!("{}.v <= {}.v", NAMES[x], NAMES[y]),
+            Conjunct::Positive(x) => format!("{}.v > 0", NAMES[x]),
+            Conjunct::Missing(x) => format!("{} == null", NAMES[x]),
+        }
+    }
+}
+
+/// A message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its input.
+    pub input: usize,
+    /// When it happened, in microseconds; without event time, when the broker received it.
+    pub at: i64,
+    /// Its key.
+    pub k: Option<u8>,
+    /// Its value.
+    pub v: Option<i64>,
+    /// What is published.
+    pub payload: String,
+}
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// By input.
+    pub brokers: Vec<Broker>,
+    /// How time is divided.
+    pub windows: Windows,
+    /// Which rows a join gives.
+    pub kind: JoinKind,
+    /// What joins.
+    pub on: Vec<Conjunct>,
+    /// Whether `where` says what joins, and there is no `on`.
+    pub in_where: bool,
+    /// Which rows go on.
+    pub filter: Vec<Conjunct>,
+    /// Whether rows are grouped by the first input's key.
+    pub grouped: bool,
+    /// How results leave.
+    pub emit: Emit,
+    /// Whether messages say when they happened.
+    pub event_time: bool,
+    /// How many microseconds they may be late, in event time.
+    pub bound: i64,
+    /// Recipients.
+    pub outputs: usize,
+    /// Of all inputs; of each, in the order in which the broker has them.
+    pub messages: Vec<Message>,
+    /// Steps after which the component dies.
+    pub crashes: Vec<u64>,
+}
+
+const MS: i64 = 1000;
+
+impl Case {
+    /// Of a seed.
+    pub fn draw(seed: u64) -> Case {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let random = &mut random;
+        let inputs = *pick(random, &[1, 2, 2, 2, 3]);
+        let event_time = random.random_bool(0.7);
+        let length = random.random_range(5..60) * MS;
+        let windows = match random.random_range(0..4) {
+            0..2 => Windows::Tumbling { length },
+            2 => Windows::Hopping {
+                length,
+                slide: random.random_range(length / MS / 3..=length / MS).max(1) * MS,
+            },
+            _ => Windows::Session {
+                gap: random.random_range(2..15) * MS,
+                max: length.max(20 * MS),
+            },
+        };
+        let session = matches!(windows, Windows::Session { .. });
+        let kinds = [
+            JoinKind::Inner,
+            JoinKind::Left,
+            JoinKind::Right,
+            JoinKind::Full,
+            JoinKind::Anti,
+        ];
+        let kind = if inputs == 1 {
+            JoinKind::Inner
+        } else {
+            *pick(random, &kinds)
+        };
+        // Not yet.
+        let grouped = false;
+        let mut on: Vec<Conjunct> = (1..inputs)
+            .map(|input| Conjunct::Equal(random.random_range(0..input), input))
+            .collect();
+        // What keeps single messages out of a session depends on more than the definition of a join.
+        if inputs > 1 && !session {
+            if random.random_bool(0.3) {
+                on.push(Conjunct::AtMost(0, 1));
+            }
+            if random.random_bool(0.2) {
+                on.push(Conjunct::Positive(random.random_range(0..inputs)));
+            }
+        }
+        let filter = match random.random_range(0..4) {
+            0 if !session => vec![Conjunct::Positive(if kind == JoinKind::Anti {
+                0
+            } else {
+                random.random_range(0..inputs)
+            })],
+            1 if inputs > 1 && kind != JoinKind::Anti => {
+                vec![Conjunct::Missing(random.random_range(0..inputs))]
+            }
+            _ => vec![],
+        };
+        let bound = if event_time {
+            random.random_range(0..30) * MS
+        } else {
+            0
+        };
+        let mut case = Case {
+            brokers: (0..inputs)
+                .map(|_| *pick(random, &[Broker::Redis, Broker::Rabbit(16), Broker::Mqtt]))
+                .collect(),
+            windows,
+            kind,
+            in_where: kind == JoinKind::Inner && random.random_bool(0.5),
+            on,
+            filter,
+            grouped,
+            emit: *pick(random, &[Emit::Each, Emit::Batch]),
+            event_time,
+            bound,
+            outputs: random.random_range(1..3),
+            messages: Vec::new(),
+            crashes: Vec::new(),
+        };
+        case.publish(random);
+        if random.random_bool(0.6) {
+            let steps = case.messages.len() as u64 * 6;
+            let crashes = random.random_range(1..5);
+            case.crashes = (0..crashes)
+                .map(|_| random.random_range(0..steps.max(1)))
+                .collect();
+            case.crashes.sort_unstable();
+        }
+        case
+    }
+
+    fn publish(&mut self, random: &mut SmallRng) {
+        let count = random.random_range(0..60);
+        let pace = random.random_range(1..6);
+        let envelope = random.random_bool(0.4);
+        let mut clock = 0;
+        let mut coming = Vec::new();
+        for number in 0..count {
+            clock += random.random_range(0..pace) * MS;
+            let input = random.random_range(0..self.brokers.len());
+            let k = random.random_bool(0.9).then(|| random.random_range(0..3u8));
+            let v = random.random_bool(0.9).then(|| random.random_range(-3..6i64));
+            let text = |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
+            let data = format!(
+                r#"{{"n":{number},"k":{},"v":{},"t":{}}}"#,
+                k.map_or("null".to_owned(), |k| format!("\"k{k}\"")),
+                text(v),
+                clock / MS
+            );
+            let payload = if envelope {
+                format!(r#"{{"specversion":"1.0","id":"{number}","source":"/s","type":"t","data":{data}}}"#)
+            } else {
+                data
+            };
+            let delay = if self.bound > 0 {
+                random.random_range(0..=self.bound)
+            } else {
+                0
+            };
+            let message = Message {
+                input,
+                at: clock,
+                k,
+                v,
+                payload,
+            };
+            coming.push((clock + delay, message));
+        }
+        // Stable: each comes at most the bound after one that happened later.
+        coming.sort_by_key(|(comes, _)| *comes);
+        self.messages = coming.into_iter().map(|(_, message)| message).collect();
+    }
+
+    /// As the engine gets it.
+    pub fn query(&self) -> Query {
+        let input = |number: usize| QueryInput {
+            variable: NAMES[number].to_owned(),
+            time: self.event_time.then(|| EventTime {
+                timestamp: format!("{}.t", NAMES[number]),
+                out_of_orderness: self.bound,
+                idle_timeout: None,
+            }),
+            table: None,
+        };
+        let inputs = self.brokers.len();
+        let all = |conjuncts: &[Conjunct]| {
+            let sources: Vec<String> = conjuncts.iter().map(|conjunct| conjunct.source()).collect();
+            (!sources.is_empty()).then(|| sources.join(" && "))
+        };
+        // Missing sides are null, and so is what is read of them.
+        let numbers: Vec<String> = NAMES[..inputs].iter().map(|name| format!("{name}.n")).collect();
+        let select = if self.grouped {
+            "a.k, count(), sum(a.v), collect(a.n)".to_owned()
+        } else if self.kind == JoinKind::Anti {
+            "a.n".to_owned()
+        } else {
+            numbers.join(", ")
+        };
+        Query {
+            inputs: (0..inputs).map(input).collect(),
+            windows: self.windows,
+            join: self.kind,
+            on: all(if self.in_where { &[] } else { &self.on }),
+            filter: all(&if self.in_where {
+                [&self.on[..], &self.filter].concat()
+            } else {
+                self.filter.clone()
+            }),
+            group_by: if self.grouped {
+                vec!["a.k".to_owned()]
+            } else {
+                vec![]
+            },
+            having: None,
+            select: Some(format!("[window.start, window.end, {select}]")),
+            emit: self.emit,
+            trigger: None,
+        }
+    }
+}
+
+fn pick<'a, T>(random: &mut SmallRng, of: &'a [T]) -> &'a T {
+    &of[random.random_range(0..of.len())]
+}

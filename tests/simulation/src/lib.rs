@@ -1,0 +1,40 @@
+//! Whole components under faults, judged by an oracle.
+//!
+//! [`case`] draws a pipeline and its messages from a seed, [`world`] runs the engine's component between a model of a
+//! broker and of recipients, on virtual time, and kills it at any step; [`oracle`] says by nested loops what has to come
+//! out, and shares no code with the engine.
+
+pub mod case;
+pub mod oracle;
+pub mod world;
+
+/// What was simulated.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Messages published.
+    pub messages: u64,
+    /// Rows that had to come out.
+    pub rows: u64,
+    /// Deliveries to recipients.
+    pub deliveries: u64,
+    /// Deaths of the component.
+    pub crashes: u64,
+}
+
+impl Stats {
+    /// Sums.
+    pub fn add(&mut self, other: &Stats) {
+        self.messages += other.messages;
+        self.rows += other.rows;
+        self.deliveries += other.deliveries;
+        self.crashes += other.crashes;
+    }
+}
+
+/// Runs a seed.
+///
+/// # Errors
+/// What went otherwise than it must.
+pub fn run(seed: u64) -> Result<Stats, String> {
+    world::World::new(&case::Case::draw(seed), seed)?.run()
+}
