@@ -74,6 +74,7 @@ fn plan(kind: &str, ports: Ports, inputs: Vec<Input>, role: Role) -> Plan {
         publishes: Vec::new(),
         container: None,
         memory_budget: MEMORY,
+        state: None,
     }
 }
 

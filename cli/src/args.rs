@@ -73,6 +73,10 @@ pub(crate) struct Run {
     /// runs until Ctrl-C or --for, and leaves the messages of open windows unacked there
     #[arg(long, value_name = "CLUSTERSTREAM=URL")]
     pub(crate) broker: Vec<String>,
+    /// Keep the state of components that have `state` below DIR, so that another run goes on where this one ended
+    /// (default: in memory)
+    #[arg(long, value_name = "DIR", requires = "broker")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Compile everything and print every problem with its place, then the graph with each edge's guarantee

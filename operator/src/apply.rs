@@ -105,6 +105,10 @@ impl Applier<'_> {
         self.put(component, &objects.config_map, live, snapshot).await?;
         let live = named(&snapshot.services, &component.name);
         self.put(component, &objects.service, live, snapshot).await?;
+        if let Some(claim) = &objects.claim {
+            let live = named(&snapshot.claims, &component.claim_name());
+            self.put(component, claim, live, snapshot).await?;
+        }
         let live = deployment(snapshot, &component.name);
         let written = self
             .put(component, &objects.deployment, live.map(Resource::meta), snapshot)

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use streaming_api::{ChannelSpec, JoinerSpec, PodTemplate, ProcessorSpec, Workload};
+use streaming_api::{ChannelSpec, JoinerSpec, PodTemplate, ProcessorSpec, StateSpec, Workload};
 use streaming_plan::{Plan, Role};
 
 use crate::dereference::Resource;
@@ -27,6 +27,8 @@ pub(crate) struct Component {
     pub(crate) resources: Option<ResourceRequirements>,
     pub(crate) pull_policy: Option<String>,
     pub(crate) template: PodTemplate,
+    /// Where its plan says that state is, and what that should be made of.
+    pub(crate) state: Option<(String, StateSpec)>,
     /// The plan as it is mounted.
     pub(crate) plan: String,
     /// Its name among plans: another one, other pods.
@@ -47,6 +49,7 @@ impl Component {
         suspended: bool,
     ) -> Result<Component, serde_json::Error> {
         let alone = matches!(plan.role, Role::Window(_));
+        let state = plan.state.as_ref().and_then(|state| state.path.clone());
         let plan = serde_json::to_string(plan)?;
         let mut component = Component {
             kind: resource.kind(),
@@ -60,6 +63,7 @@ impl Component {
             resources: None,
             pull_policy: None,
             template: PodTemplate::default(),
+            state: None,
             hash: blake3::hash(plan.as_bytes()).to_hex()[..DIGITS].to_owned(),
             plan,
         };
@@ -73,11 +77,13 @@ impl Component {
             }
             "Joiner" => {
                 let spec: JoinerSpec = spec(&resource.document)?;
+                component.state = state.zip(spec.windowing.state);
                 component.port = spec.service_port;
                 component.run_as(spec.workload);
             }
             _ => {
                 let spec: ChannelSpec = spec(&resource.document)?;
+                component.state = state.zip(spec.windowing.state);
                 component.port = spec.service_port;
                 component.run_as(spec.workload);
             }
@@ -100,6 +106,11 @@ impl Component {
         self.resources = workload.resources.or(container.resources);
         self.pull_policy = container.image_pull_policy;
         self.template = workload.template.unwrap_or_default();
+    }
+
+    /// Name of the `PersistentVolumeClaim` with its state: the same through all edits.
+    pub(crate) fn claim_name(&self) -> String {
+        format!("{}-state", self.name)
     }
 
     /// Name of the `ConfigMap` with the plan.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service};
 use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub(crate) struct Snapshot {
     pub(crate) deployments: Vec<Arc<Deployment>>,
     pub(crate) services: Vec<Arc<PartialObjectMeta<Service>>>,
     pub(crate) config_maps: Vec<Arc<PartialObjectMeta<ConfigMap>>>,
+    pub(crate) claims: Vec<Arc<PartialObjectMeta<PersistentVolumeClaim>>>,
 }
 
 impl Snapshot {
@@ -29,7 +30,8 @@ impl Snapshot {
     fn uids(&self) -> HashSet<&str> {
         let metas = (self.deployments.iter().map(|object| object.meta()))
             .chain(self.services.iter().map(|object| object.meta()))
-            .chain(self.config_maps.iter().map(|object| object.meta()));
+            .chain(self.config_maps.iter().map(|object| object.meta()))
+            .chain(self.claims.iter().map(|object| object.meta()));
         metas
             .filter_map(|meta| meta.uid.as_deref())
             .chain(self.resources.iter().map(|resource| resource.uid.as_str()))
@@ -92,6 +94,9 @@ pub(crate) fn dereference(stores: &Stores, memory: &Memory, namespace: &str) -> 
             .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),
         config_maps: stores
             .config_maps
+            .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),
+        claims: stores
+            .claims
             .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),
     };
     memory.keep_only(namespace, &snapshot.uids());

@@ -10,7 +10,9 @@ use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use futures_util::stream::Stream;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PodTemplateSpec, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, PodTemplateSpec, Service,
+};
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta, ResourceExt};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::{ObjectRef, Store, reflector, store};
@@ -37,6 +39,7 @@ pub(crate) struct Stores {
     pub(crate) deployments: Store<Deployment>,
     pub(crate) services: Store<PartialObjectMeta<Service>>,
     pub(crate) config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    pub(crate) claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
 }
 
 impl Stores {
@@ -47,7 +50,8 @@ impl Stores {
             try_join_all(self.resources.iter().map(Store::wait_until_ready)),
             self.deployments.wait_until_ready(),
             self.services.wait_until_ready(),
-            self.config_maps.wait_until_ready()
+            self.config_maps.wait_until_ready(),
+            self.claims.wait_until_ready()
         );
         ready.is_ok()
     }
@@ -111,12 +115,21 @@ pub(crate) fn start(
     let events = watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client.clone()), ours());
     tasks.spawn(reporter("ConfigMap").follow(reflector(writer, events), ResourceExt::namespace, None));
 
+    let (claims, writer) = store();
+    let events = watcher(
+        Api::<PartialObjectMeta<PersistentVolumeClaim>>::all(client.clone()),
+        ours(),
+    );
+    let reporter = reporter("PersistentVolumeClaim");
+    tasks.spawn(reporter.follow(reflector(writer, events), ResourceExt::namespace, None));
+
     let stores = Stores {
         namespaces,
         resources,
         deployments,
         services,
         config_maps,
+        claims,
     };
     (stores, tasks)
 }

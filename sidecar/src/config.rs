@@ -7,12 +7,34 @@ use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
 use streaming_plan as plan;
 
+/// What inputs are called in a component's state: the same whatever their order, and another if they are another.
+pub fn kept_as(plan: &plan::Plan) -> Vec<String> {
+    let name = |input: &plan::Input| {
+        let plan::Topic {
+            cluster_stream,
+            topic,
+        } = &input.source;
+        format!("{cluster_stream}/{topic} as {}", input.variable)
+    };
+    plan.inputs.iter().map(name).collect()
+}
+
 /// A plan that the engine refuses, which the compiler should have found.
 #[derive(Debug, thiserror::Error)]
 #[error("{component}: {message}")]
 pub struct ConfigError {
     component: String,
     message: String,
+}
+
+impl ConfigError {
+    /// A component that can't start.
+    pub fn new(component: &str, error: &dyn std::fmt::Display) -> ConfigError {
+        ConfigError {
+            component: component.to_owned(),
+            message: error.to_string(),
+        }
+    }
 }
 
 /// The engine's configuration for a plan.

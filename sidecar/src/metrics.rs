@@ -235,6 +235,11 @@ impl Metrics {
                 direction: "publish",
                 topic: String::new(),
             },
+            Connection::State => Link {
+                cluster_stream: String::new(),
+                direction: "state",
+                topic: String::new(),
+            },
         };
         self.connected.get_or_create(&label).set(i64::from(is));
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use streaming_engine::component::Config;
 use streaming_engine::delivery::Backoff;
+use streaming_engine::durable::Kept;
+use streaming_engine::state::{MemoryDisk, StateError};
 use streaming_plan::{Input, Output, Plan, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -13,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::broker::{Broker, Consumer};
-use crate::config::{ConfigError, config};
+use crate::config::{ConfigError, config, kept_as};
 use crate::inbound::Inbound;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
@@ -22,7 +24,8 @@ use crate::publisher::{self, Publisher};
 use crate::recipient::{Addresses, Client, NoWay, Recipients};
 use crate::retry::Retry;
 use crate::session::{End, Session, told};
-use crate::status::Status;
+use crate::state::Disk;
+use crate::status::{Connection, Status};
 use crate::{admin, inbound, publish, server};
 
 /// Connections by `ClusterStream` name.
@@ -76,6 +79,8 @@ struct Process {
     status: Arc<Status>,
     metrics: Arc<Metrics>,
     drain: Duration,
+    /// State without a directory, for all sessions.
+    memory: MemoryDisk,
 }
 
 /// Runs a component until `shutdown` completes, and what is in flight has been given its time.
@@ -112,6 +117,7 @@ pub async fn run(
         status,
         metrics,
         drain: options.drain,
+        memory: MemoryDisk::default(),
     };
     serve(
         &process,
@@ -171,6 +177,42 @@ impl Process {
             .all(|input| protocol(input) == Some(Protocol::Redis))
     }
 
+    /// Opens the component's state, if it has any.
+    fn kept(&self) -> Result<Option<Kept>, StateError> {
+        let open = |state: &streaming_plan::State| {
+            Ok(Kept {
+                state: match &state.path {
+                    Some(path) => Box::new(Disk::open(path.as_ref(), self.plan.memory_budget)?),
+                    None => self.memory.open(),
+                },
+                inputs: kept_as(&self.plan),
+            })
+        };
+        self.plan.state.as_ref().map(open).transpose()
+    }
+
+    /// Begins a session with what was kept.
+    fn session(&self, intake: Intake) -> Result<Session<'_>, StateError> {
+        let kept = self.kept()?;
+        let session = Session::new(
+            self.config.clone(),
+            kept,
+            self.stamped(),
+            intake,
+            &self.recipients,
+            &self.metrics,
+        )?;
+        if self.plan.state.is_some() {
+            self.status.connected(&Connection::State);
+        }
+        Ok(session)
+    }
+
+    fn forgetful(&self, error: &StateError) {
+        self.status.missing_because(&Connection::State, &error.0);
+        tracing::warn!(%error, "the component's state can't be used; trying again");
+    }
+
     /// One session after the other. Gives when it was told to stop.
     async fn sessions(&self, stopping: &mut watch::Receiver<bool>) -> Instant {
         let mut retry = Retry::new(&self.plan.component.name);
@@ -184,15 +226,13 @@ impl Process {
                 Ok(intake) => {
                     tracing::info!(component = %self.plan.component.name, inputs = self.plan.inputs.len(), "running");
                     let started = Instant::now();
-                    let session = Session::new(
-                        self.config.clone(),
-                        self.stamped(),
-                        intake,
-                        &self.recipients,
-                        &self.metrics,
-                    );
-                    match session.run(stopping, self.drain).await {
+                    let end = match self.session(intake) {
+                        Ok(session) => session.run(stopping, self.drain).await,
+                        Err(error) => End::Forgetful(error),
+                    };
+                    match end {
                         End::Drained => return Instant::now(),
+                        End::Forgetful(error) => self.forgetful(&error),
                         End::Lost(connection, error) => {
                             self.status.missing_because(&connection, &error.to_string());
                             tracing::warn!(%error, reason = error.reason, "connection lost; what was not acked comes again");

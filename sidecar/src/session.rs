@@ -8,10 +8,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streaming_engine::component::{Component, Config, Effect, Incoming as EngineMessage, SendId, Target};
+use streaming_engine::component::{Config, Effect, Incoming as EngineMessage, SendId, Target};
 use streaming_engine::counters::{Counters, WindowReport};
 use streaming_engine::delivery::Answer;
+use streaming_engine::durable::{Durable, Kept};
 use streaming_engine::event::Event;
+use streaming_engine::state::StateError;
 use streaming_engine::time::Time;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,13 +30,15 @@ use crate::status::Connection;
 pub(crate) enum End {
     /// A connection is lost.
     Lost(Connection, BrokerError),
+    /// What the component has to remember can't be kept.
+    Forgetful(StateError),
     /// It was told to, and is done with what it had begun.
     Drained,
 }
 
 /// A running component.
 pub(crate) struct Session<'r> {
-    engine: Component,
+    engine: Durable,
     intake: Intake,
     recipients: &'r Recipients,
     metrics: Arc<Metrics>,
@@ -59,13 +63,17 @@ struct Recovery {
 
 impl<'r> Session<'r> {
     /// `stamped` says whether all inputs' brokers tell when they got a message.
+    ///
+    /// # Errors
+    /// What was kept can't be read, or is not this component's.
     pub(crate) fn new(
         config: Config,
+        kept: Option<Kept>,
         stamped: bool,
         intake: Intake,
         recipients: &'r Recipients,
         metrics: &Arc<Metrics>,
-    ) -> Session<'r> {
+    ) -> Result<Session<'r>, StateError> {
         metrics.session();
         let mut clock = Clock::start();
         let recovery = Recovery {
@@ -73,8 +81,8 @@ impl<'r> Session<'r> {
             together: (!stamped).then(|| clock.now()),
         };
         let joins = matches!(config.role, streaming_engine::component::Role::Join(_));
-        let engine = Component::new(config);
-        Session {
+        let engine = Durable::new(config, kept, clock.now())?;
+        Ok(Session {
             observed: engine.counters().clone(),
             engine,
             intake,
@@ -85,7 +93,7 @@ impl<'r> Session<'r> {
             sends: JoinSet::new(),
             joins,
             draining: false,
-        }
+        })
     }
 
     /// Runs until a connection is lost, or until `shutdown` says so; then for as long as `drain` at most.
@@ -93,6 +101,9 @@ impl<'r> Session<'r> {
         let mut deadline = None;
         loop {
             self.carry_out();
+            if let Some(error) = self.engine.failure() {
+                return End::Forgetful(error.clone());
+            }
             if self.draining && self.sends.is_empty() {
                 break;
             }
@@ -120,7 +131,9 @@ impl<'r> Session<'r> {
                 }
             }
         }
-        self.observe();
+        // What has come need not come again, if it is kept.
+        self.engine.sync();
+        self.carry_out();
         let until = deadline
             .unwrap_or_else(Instant::now)
             .max(Instant::now() + LAST_ACKS);

@@ -19,6 +19,8 @@ pub(crate) enum Connection {
     Read { cluster_stream: String, topic: String },
     /// Publishing.
     Publish { cluster_stream: String },
+    /// The component's own storage.
+    State,
 }
 
 impl std::fmt::Display for Connection {
@@ -29,6 +31,7 @@ impl std::fmt::Display for Connection {
                 topic,
             } => write!(f, "reading {cluster_stream}/{topic}"),
             Connection::Publish { cluster_stream } => write!(f, "publishing to {cluster_stream}"),
+            Connection::State => f.write_str("keeping state"),
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
-use streaming_engine::component::{Component, Config, Effect};
+use streaming_engine::component::{Config, Effect};
+use streaming_engine::durable::{Durable, Kept};
+use streaming_engine::state::{MemoryDisk, StateError};
+use streaming_engine::time::Time;
 use streaming_plan as plan;
-use streaming_sidecar::config::{ConfigError, config};
+use streaming_sidecar::config::{ConfigError, config, kept_as};
 use streaming_sidecar::repeats::Repeats;
 
 use super::broker::{Broker, GroupId, TopicId, TopicName};
@@ -14,8 +17,10 @@ pub(crate) struct Part {
     /// What it was made from.
     pub(crate) plan: plan::Plan,
     /// Its state.
-    pub(crate) engine: Component,
+    pub(crate) engine: Durable,
     config: Config,
+    /// What outlives a crash, if the component keeps anything.
+    disk: MemoryDisk,
     /// An effect that was asked for while acks were gathered.
     peeked: Option<Effect>,
     pub(super) inputs: Vec<Input>,
@@ -114,9 +119,13 @@ impl Part {
                 })
                 .collect(),
         };
+        let disk = MemoryDisk::default();
+        let engine = start(&config, &plan, &disk, Time::default())
+            .map_err(|error| ConfigError::new(&plan.component.name, &error))?;
         Ok(Self {
-            engine: Component::new(config.clone()),
+            engine,
             config,
+            disk,
             peeked: None,
             plan,
             inputs,
@@ -151,8 +160,11 @@ impl Part {
     }
 
     /// The process dies and comes back: what it held is gone, and what it had not acked will come again.
-    pub(super) fn crash(&mut self, broker: &mut Broker) {
-        self.engine = Component::new(self.config.clone());
+    pub(super) fn crash(&mut self, broker: &mut Broker, now: Time) {
+        // Memory can be read, and what is in it was written by this very component.
+        if let Ok(engine) = start(&self.config, &self.plan, &self.disk, now) {
+            self.engine = engine;
+        }
         self.peeked = None;
         for input in &mut self.inputs {
             broker.requeue(input.group);
@@ -160,4 +172,13 @@ impl Part {
             input.recovering = Some(broker.end(input.group));
         }
     }
+}
+
+/// A component at the start of its process, with what an earlier one kept.
+fn start(config: &Config, plan: &plan::Plan, disk: &MemoryDisk, now: Time) -> Result<Durable, StateError> {
+    let kept = plan.state.as_ref().map(|_| Kept {
+        state: disk.open(),
+        inputs: kept_as(plan),
+    });
+    Durable::new(config.clone(), kept, now)
 }

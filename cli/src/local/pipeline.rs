@@ -201,7 +201,7 @@ impl Pipeline {
 
     fn crash(&mut self, index: usize) {
         self.answers.retain(|(part, ..)| *part != index);
-        self.parts[index].crash(&mut self.broker);
+        self.parts[index].crash(&mut self.broker, self.now);
     }
 
     fn step(&mut self, observer: &mut dyn Observer) -> Option<Step> {

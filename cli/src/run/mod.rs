@@ -9,11 +9,14 @@ mod signals;
 mod status;
 mod summary;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use streaming_plan::State;
+
 use crate::args;
-use crate::assemble::assemble;
+use crate::assemble::{Assembly, assemble};
 use crate::clock::{Clock, micros};
 use crate::exit;
 use crate::load::load;
@@ -56,6 +59,7 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
     }
     if !args.broker.is_empty() {
         let printer = Printer::new(args.json, assembly.workloads.processors.clone(), None);
+        let assembly = place(assembly, args.state.as_deref());
         return brokers::run(&args.broker, assembly, inputs, args.limit, printer);
     }
     let clock = Clock::start();
@@ -66,4 +70,15 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
         printer.explain(Explainer::new(&assembly.plans));
     }
     Runner::new(assembly, inputs, clock, limit, printer)?.run()
+}
+
+/// Puts the state of each component that has any where the user wants it, which is not where the operator would.
+fn place(mut assembly: Assembly, directory: Option<&Path>) -> Assembly {
+    for plan in &mut assembly.plans {
+        let component = &plan.component;
+        let own = |directory: &Path| directory.join(&component.namespace).join(&component.name);
+        let path = directory.map(|directory| own(directory).display().to_string());
+        plan.state = plan.state.take().map(|_| State { path });
+    }
+    assembly
 }

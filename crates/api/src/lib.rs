@@ -17,6 +17,7 @@ mod embed;
 mod joiner;
 mod processor;
 mod schema;
+mod state;
 mod status;
 mod stream;
 mod table;
@@ -33,12 +34,13 @@ pub use duration::{DurationError, parse_micros};
 pub use joiner::{JoinType, Joiner, JoinerSpec, JoinerStream};
 pub use processor::{Processor, ProcessorSpec};
 pub use schema::definitions;
+pub use state::StateSpec;
 pub use status::{Edge, Status};
 pub use stream::{Format, Stream, StreamSpec};
 pub use table::{Table, TableSpec};
 pub use target::Target;
 pub use text::{
-    ComponentRef, Duration, Expression, InputRef, ResourceName, Route, StreamRef, TopicName, pattern,
+    ComponentRef, Duration, Expression, InputRef, Quantity, ResourceName, Route, StreamRef, TopicName, pattern,
 };
 pub use windowing::{Emit, Windowing};
 pub use workload::{ContainerTemplate, PodTemplate, Workload};

@@ -101,6 +101,11 @@ text! {
 }
 
 text! {
+    /// An amount, as Kubernetes writes it: `1Gi`.
+    Quantity { "type": "string", "minLength": 1, "maxLength": 32, "pattern": pattern::QUANTITY }
+}
+
+text! {
     /// Name of a topic on a broker: anything without white space or control characters. 255 is what AMQP allows.
     TopicName { "type": "string", "minLength": 1, "maxLength": 255, "pattern": pattern::NO_WHITE_SPACE }
 }

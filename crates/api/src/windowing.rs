@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::state::StateSpec;
 use crate::text::{Duration, Expression, StreamRef};
 
 /// How events are grouped in time and how the groups leave.
@@ -39,6 +40,11 @@ pub struct Windowing {
     /// `clusterStream/topic`, or a topic of the input's own ClusterStream. Default: the input Stream's `deadLetter`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<StreamRef>,
+    /// Keeps the messages of open windows on disk: they are acked as soon as they are durable there, so that a window
+    /// may be longer than a broker waits for an ack, and are back after a crash. Without it they stay with their
+    /// brokers until the window's results are delivered. Example: `{storage: 1Gi}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateSpec>,
 }
 
 /// How a window's rows leave.

@@ -44,6 +44,19 @@ pub struct Plan {
     pub container: Option<Container>,
     /// Upper bound, in bytes, of what the component holds in memory.
     pub memory_budget: u64,
+    /// Where the component keeps messages of open windows, so that it acks them when they are durable; `None` leaves
+    /// them with their brokers until the windows' results are accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+}
+
+/// Where a component keeps what outlives its process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct State {
+    /// A directory of its own; `None` is memory, which outlives lost connections only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 impl Plan {

@@ -1,12 +1,13 @@
 //! Step 3, build: a component's objects. Pure, and equal components give equal objects.
 
 mod pod;
+mod state;
 mod template;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
-use k8s_openapi::api::core::v1::{ConfigMap, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -28,6 +29,7 @@ const DELIVER: i32 = 3600;
 pub(crate) struct Objects {
     pub(crate) config_map: ConfigMap,
     pub(crate) service: Service,
+    pub(crate) claim: Option<PersistentVolumeClaim>,
     pub(crate) deployment: Deployment,
 }
 
@@ -36,6 +38,7 @@ pub(crate) fn build(component: &Component, settings: &Settings) -> Objects {
     Objects {
         config_map: config_map(component),
         service: service(component),
+        claim: state::claim(component),
         deployment: deployment(component, settings),
     }
 }

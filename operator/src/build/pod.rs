@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{DELIVER, Settings};
+use super::{DELIVER, Settings, state};
 use crate::component::Component;
 
 /// The key in the plan's `ConfigMap`, and so the file's name.
@@ -24,10 +24,16 @@ const ADMIN: i32 = 3501;
 const PUBLISH: [(&str, &str); 2] = [("DAPR_HTTP_PORT", "3500"), ("DAPR_GRPC_PORT", "50001")];
 
 /// The user of our images, who can do nothing.
-const NOBODY: i64 = 65532;
+pub(super) const NOBODY: i64 = 65532;
 
 /// The container that runs a plan.
 pub(super) fn sidecar(component: &Component, settings: &Settings) -> Container {
+    let plan = VolumeMount {
+        name: PLAN_VOLUME.to_owned(),
+        mount_path: FOLDER.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
     let pull_policy = component.pull_policy.as_deref().unwrap_or("IfNotPresent");
     Container {
         name: "streaming-sidecar".to_owned(),
@@ -35,12 +41,7 @@ pub(super) fn sidecar(component: &Component, settings: &Settings) -> Container {
         image_pull_policy: Some(pull_policy.to_owned()),
         args: Some(vec!["--plan".to_owned(), format!("{FOLDER}/{PLAN_KEY}")]),
         ports: Some(vec![port("deliver", DELIVER), port("admin", ADMIN)]),
-        volume_mounts: Some(vec![VolumeMount {
-            name: PLAN_VOLUME.to_owned(),
-            mount_path: FOLDER.to_owned(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        }]),
+        volume_mounts: Some([plan].into_iter().chain(state::mount(component)).collect()),
         // A minute to start; from then on, three missed answers.
         startup_probe: Some(probe("/healthz", 1, 60)),
         liveness_probe: Some(probe("/healthz", 10, 3)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, PodSpec, PodTemplateSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Settings, pod};
+use super::{Settings, pod, state};
 use crate::component::Component;
 use crate::labels;
 
@@ -43,6 +43,7 @@ fn spec(component: &Component, settings: &Settings) -> PodSpec {
         }),
         ..Volume::default()
     });
+    volumes.extend(state::volume(component));
     let sidecar = pod::sidecar(component, settings);
     let base = PodSpec {
         volumes: Some(volumes),
@@ -54,6 +55,7 @@ fn spec(component: &Component, settings: &Settings) -> PodSpec {
         topology_spread_constraints: list(&user.topology_spread_constraints),
         priority_class_name: user.priority_class_name.as_ref().map(|name| name.0.clone()),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
+        security_context: state::writable(component),
         ..PodSpec::default()
     };
     match &component.container {

@@ -92,3 +92,40 @@ fn a_suspended_component_has_its_plan_and_no_pods() {
     assert_eq!(suspended.deployment.spec.replicas, Some(0));
     assert_eq!(suspended.config_map, built(&all(), "join").config_map);
 }
+
+/// With state, as the resource says.
+fn stateful(state: &serde_json::Value) -> Objects {
+    let mut edited = all();
+    edited[3].document["spec"]["state"] = state.clone();
+    built(&edited, "join")
+}
+
+#[test]
+fn state_is_a_claim_of_the_component_that_its_sidecar_alone_mounts() {
+    let objects = stateful(&serde_json::json!({"storage": "1Gi", "storageClassName": "fast"}));
+    let claim = objects.claim.unwrap();
+    assert_eq!(claim.metadata.name.as_deref(), Some("join-state"));
+    assert_eq!(claim.metadata.owner_references, objects.deployment.metadata.owner_references);
+    let asked = claim.spec.unwrap();
+    assert_eq!(asked.storage_class_name.as_deref(), Some("fast"));
+    assert_eq!(asked.resources.unwrap().requests.unwrap()["storage"].0, "1Gi");
+    let pod = objects.deployment.spec.template.spec.unwrap();
+    assert_eq!(pod.security_context.unwrap().fs_group, Some(65532));
+    let volume = pod.volumes.unwrap().pop().unwrap();
+    assert_eq!(volume.persistent_volume_claim.unwrap().claim_name, "join-state");
+    let mount = pod.containers[0].volume_mounts.clone().unwrap().pop().unwrap();
+    assert_eq!(mount.name, volume.name);
+    let plan: serde_json::Value =
+        serde_json::from_str(&objects.config_map.data.unwrap()["plan.json"]).unwrap();
+    assert_eq!(plan["state"]["path"], mount.mount_path.as_str());
+    let read_only = pod.containers[0].security_context.clone().unwrap().read_only_root_filesystem;
+    assert_eq!(read_only, Some(true));
+}
+
+#[test]
+fn state_without_storage_is_on_the_node() {
+    let objects = stateful(&serde_json::json!({}));
+    assert_eq!(objects.claim, None);
+    let pod = objects.deployment.spec.template.spec.unwrap();
+    assert!(pod.volumes.unwrap().pop().unwrap().empty_dir.is_some());
+}

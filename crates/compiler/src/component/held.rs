@@ -39,7 +39,7 @@ pub(super) fn outlives(resource: &Resource, windows: Windows, stream: &Resolved<
         stream.resource.name,
         given.unwrap_or("30m, its default consumerTimeout"),
     );
-    let help = "shorten the window, or raise consumer_timeout on the broker and set the property consumerTimeout to the same";
+    let help = "keep its messages with spec.state, or shorten the window, or raise consumer_timeout on the broker and set the property consumerTimeout to the same";
     report.problem(
         resource,
         resource

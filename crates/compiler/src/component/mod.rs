@@ -5,6 +5,7 @@ mod held;
 mod joiner;
 mod processor;
 mod relation;
+mod state;
 mod window;
 
 use std::collections::BTreeMap;
@@ -38,8 +39,10 @@ pub(crate) fn build(
     report: &mut Report,
 ) -> Option<Plan> {
     match spec {
-        Spec::Joiner(spec) => joiner::build(resource, spec, world, report),
-        Spec::Channel(spec) => channel::build(resource, spec, world, report),
+        Spec::Joiner(spec) => joiner::build(resource, spec, world, report)
+            .and_then(|plan| state::keep(resource, spec.windowing.state.as_ref(), plan, report)),
+        Spec::Channel(spec) => channel::build(resource, spec, world, report)
+            .and_then(|plan| state::keep(resource, spec.windowing.state.as_ref(), plan, report)),
         Spec::Processor(spec) => processor::build(resource, spec, world, report),
         Spec::ClusterStream(_) | Spec::Stream(_) | Spec::Table(_) => None,
     }
@@ -75,7 +78,8 @@ fn finish(
     };
     let late_to = window::late_to(resource, built.windowing, query, world, report);
     let resolved = built.inputs?;
-    if let Some(windows) = built.windows {
+    // What is kept is acked long before.
+    if let Some(windows) = built.windows.filter(|_| built.windowing.state.is_none()) {
         for input in resolved.iter().filter(|input| input.table.is_none()) {
             held::outlives(resource, windows, input.stream, report);
         }
@@ -208,6 +212,7 @@ fn plan(resource: &Resource, parts: Parts, catalog: &Catalog<'_>) -> Plan {
         publishes,
         container: None,
         memory_budget,
+        state: None,
     }
 }
 

@@ -165,7 +165,8 @@ impl Durable {
         self.component.is_idle() && self.journal.as_ref().is_none_or(Journal::is_settled)
     }
 
-    fn sync(&mut self) {
+    /// Makes durable what has arrived, as when the process ends: it is acked by what [`Durable::poll_effect`] gives next.
+    pub fn sync(&mut self) {
         if let Some(journal) = &mut self.journal
             && self.failure.is_none()
             && let Err(error) = journal.sync()
