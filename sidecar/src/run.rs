@@ -107,6 +107,9 @@ pub async fn run(
     let addresses = Addresses::new(options.resolve);
     let recipients = Recipients::new(&plan, &addresses, &client, &publishers)?;
 
+    if plan.state.is_some() {
+        status.missing_because(&Connection::State, "opening it");
+    }
     let (over, is_over) = watch::channel(false);
     let mut servers = JoinSet::new();
     let process = Process {
