@@ -41,10 +41,18 @@ async fn feed(sink: &dyn Sink, numbers: std::ops::Range<u64>) {
 async fn all_acked(connection: &mut redis::aio::MultiplexedConnection, read: usize) {
     for topic in ["t", "p"] {
         loop {
-            let groups: redis::streams::StreamInfoGroupsReply =
-                redis::cmd("XINFO").arg("GROUPS").arg(topic).query_async(connection).await.unwrap();
-            let pending: StreamPendingReply =
-                redis::cmd("XPENDING").arg(topic).arg("c").query_async(connection).await.unwrap();
+            let groups: redis::streams::StreamInfoGroupsReply = redis::cmd("XINFO")
+                .arg("GROUPS")
+                .arg(topic)
+                .query_async(connection)
+                .await
+                .unwrap();
+            let pending: StreamPendingReply = redis::cmd("XPENDING")
+                .arg(topic)
+                .arg("c")
+                .query_async(connection)
+                .await
+                .unwrap();
             let all_read = groups.groups[0].entries_read.is_some_and(|count| count >= read);
             if all_read && pending.count() == 0 {
                 break;
@@ -78,7 +86,11 @@ async fn a_window_outlives_three_deaths() {
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
 
     let first = setting.start();
-    http_until(&format!("http://{}/readyz", first.admin), |status, _| status == 200).await;
+    first.listens().await;
+    http_until(&format!("http://{}/readyz", first.admin), |status, _| {
+        status == 200
+    })
+    .await;
     aligned().await;
     feed(&*sink, 0..100).await;
     all_acked(&mut connection, 100).await;
@@ -95,7 +107,11 @@ async fn a_window_outlives_three_deaths() {
     third.kill();
 
     let last = setting.start();
-    assert!(recipient.until_all(|got| !got.is_empty()).await, "{}", setting.log());
+    assert!(
+        recipient.until_all(|got| !got.is_empty()).await,
+        "{}",
+        setting.log()
+    );
     let got = recipient.got();
     let rows = got[0].body.as_array().unwrap();
     let pairs: BTreeSet<(u64, u64)> = rows
@@ -103,7 +119,11 @@ async fn a_window_outlives_three_deaths() {
         .map(|row| (row[0].as_u64().unwrap(), row[1].as_u64().unwrap()))
         .collect();
     let expected: BTreeSet<(u64, u64)> = (0..500)
-        .flat_map(|t| (0..500).filter(move |p| t % KEYS == p % KEYS).map(move |p| (t, p)))
+        .flat_map(|t| {
+            (0..500)
+                .filter(move |p| t % KEYS == p % KEYS)
+                .map(move |p| (t, p))
+        })
         .collect();
     assert_eq!(rows.len(), pairs.len(), "nothing twice");
     assert_eq!(pairs, expected, "nothing lost");
@@ -126,8 +146,11 @@ async fn state_that_cannot_be_used_is_told_and_tried_again() {
     let recipient = Recipient::start().await;
     let setting = Setting::new(&plan(&role, &inputs, &more), recipient.address);
     let sidecar = setting.start();
+    sidecar.listens().await;
     let ready = format!("http://{}/readyz", sidecar.admin);
-    let told = |status: u16, text: &str| status == 503 && text.contains("keeping state") && text.contains("is damaged");
+    let told = |status: u16, text: &str| {
+        status == 503 && text.contains("keeping state") && text.contains("is damaged")
+    };
     http_until(&ready, told).await;
     std::fs::remove_file(&damaged).unwrap();
     http_until(&ready, |status, _| status == 200).await;

@@ -40,7 +40,8 @@ pub use stream::{Format, Stream, StreamSpec};
 pub use table::{Table, TableSpec};
 pub use target::Target;
 pub use text::{
-    ComponentRef, Duration, Expression, InputRef, Quantity, ResourceName, Route, StreamRef, TopicName, pattern,
+    ComponentRef, Duration, Expression, InputRef, Quantity, ResourceName, Route, StreamRef, TopicName,
+    pattern,
 };
 pub use windowing::{Emit, Windowing};
 pub use workload::{ContainerTemplate, PodTemplate, Workload};

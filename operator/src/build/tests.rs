@@ -105,7 +105,10 @@ fn state_is_a_claim_of_the_component_that_its_sidecar_alone_mounts() {
     let objects = stateful(&serde_json::json!({"storage": "1Gi", "storageClassName": "fast"}));
     let claim = objects.claim.unwrap();
     assert_eq!(claim.metadata.name.as_deref(), Some("join-state"));
-    assert_eq!(claim.metadata.owner_references, objects.deployment.metadata.owner_references);
+    assert_eq!(
+        claim.metadata.owner_references,
+        objects.deployment.metadata.owner_references
+    );
     let asked = claim.spec.unwrap();
     assert_eq!(asked.storage_class_name.as_deref(), Some("fast"));
     assert_eq!(asked.resources.unwrap().requests.unwrap()["storage"].0, "1Gi");
@@ -118,7 +121,11 @@ fn state_is_a_claim_of_the_component_that_its_sidecar_alone_mounts() {
     let plan: serde_json::Value =
         serde_json::from_str(&objects.config_map.data.unwrap()["plan.json"]).unwrap();
     assert_eq!(plan["state"]["path"], mount.mount_path.as_str());
-    let read_only = pod.containers[0].security_context.clone().unwrap().read_only_root_filesystem;
+    let read_only = pod.containers[0]
+        .security_context
+        .clone()
+        .unwrap()
+        .read_only_root_filesystem;
     assert_eq!(read_only, Some(true));
 }
 

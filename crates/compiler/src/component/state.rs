@@ -11,7 +11,12 @@ use crate::{quantity, reason};
 const PATH: &str = "/var/lib/streaming";
 
 /// The plan with its state, as the resource asks for it.
-pub(super) fn keep(resource: &Resource, spec: Option<&StateSpec>, plan: Plan, report: &mut Report) -> Option<Plan> {
+pub(super) fn keep(
+    resource: &Resource,
+    spec: Option<&StateSpec>,
+    plan: Plan,
+    report: &mut Report,
+) -> Option<Plan> {
     let Some(spec) = spec else { return Some(plan) };
     if !matches!(plan.role, Role::Window(_)) {
         let message = "state keeps the messages of open windows, and this component has none";
@@ -24,7 +29,10 @@ pub(super) fn keep(resource: &Resource, spec: Option<&StateSpec>, plan: Plan, re
     {
         let message = format!("`{storage}` is no room for a state");
         let problem = resource.at("spec.state.storage", reason::INVALID_QUANTITY, message);
-        report.problem(resource, problem.help("write bytes with a unit, 1Mi at least, as 1Gi"));
+        report.problem(
+            resource,
+            problem.help("write bytes with a unit, 1Mi at least, as 1Gi"),
+        );
         return None;
     }
     let path = Some(PATH.to_owned());
