@@ -28,6 +28,8 @@ pub struct Event {
     pub origin: Option<Origin>,
     /// What it says.
     pub data: Data,
+    /// The CloudEvent's `subject`: what it has in common with all results of the same group and window.
+    pub subject: Option<String>,
     /// Why it is a dead letter, if it is one.
     pub dead_letter: Option<DeadLetter>,
     /// The extension attribute `watermark`: of the events that come after this one, none happened before it.
@@ -101,6 +103,9 @@ impl Event {
         if let Ok(time) = jiff::Timestamp::from_microsecond(self.time.0) {
             attribute(&mut out, "time", &time.to_string());
         }
+        if let Some(subject) = &self.subject {
+            attribute(&mut out, "subject", subject);
+        }
         if let Some(Ok(watermark)) = self
             .watermark
             .map(|time| jiff::Timestamp::from_microsecond(time.0))
@@ -168,6 +173,7 @@ mod tests {
             origin: None,
             data,
             dead_letter: None,
+            subject: None,
             watermark: None,
         }
     }

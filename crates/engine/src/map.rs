@@ -36,7 +36,8 @@ impl MapSpec {
         let scope = Scope::new(&[variable])?.with_message();
         let filter = compile_condition(Clause::Where, filter, &scope)?;
         let select = compile_select(select, &scope)?;
-        let layout = layout(0, &[&filter, &select]);
+        let exprs: Vec<_> = filter.iter().chain(&select).collect();
+        let layout = layout(0, &exprs);
         Ok(MapSpec {
             filter: filter.map(|filter| filter.bind(&[&layout])),
             select: select.map(|select| select.bind(&[&layout])),

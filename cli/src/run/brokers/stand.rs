@@ -103,6 +103,7 @@ fn data_of(event: Vec<u8>) -> Vec<u8> {
         origin: None,
         data: Data::CloudEvent(event),
         dead_letter: None,
+        subject: None,
         watermark: None,
     };
     event.data().into_owned()

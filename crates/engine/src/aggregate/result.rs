@@ -62,6 +62,16 @@ impl<'g> GroupResult<'g> {
         select.write_json(&self.context(&values), out)
     }
 
+    /// Appends what the group groups by, as a JSON array.
+    pub fn write_key(&self, out: &mut Vec<u8>) {
+        let numbers = self.spec.programs.keys.iter().map(|(_, numbers)| *numbers);
+        let values = key::read_all(self.key, numbers).unwrap_or_default();
+        // Keys are made of what JSON has, but for times, which have a text.
+        if Value::list(values).write_json(out).is_err() {
+            out.extend_from_slice(b"[]");
+        }
+    }
+
     /// What `previous` is to read in the group's next window. An expression that fails is null there.
     pub fn next_previous(&self) -> Vec<u8> {
         let mut out = Vec::new();

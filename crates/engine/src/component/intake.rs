@@ -142,6 +142,7 @@ impl Component {
             origin: None,
             data: Data::Json(data),
             dead_letter: None,
+            subject: None,
             watermark: None,
         };
         let group = self.hold_one(message);
@@ -173,6 +174,7 @@ impl Component {
             }),
             data: Data::Json(payload),
             dead_letter: None,
+            subject: None,
             watermark: None,
         };
         if let Some(Identity { source, id, kind, .. }) = identity {

@@ -42,6 +42,7 @@ impl Component {
                 position: message.position.to_owned(),
                 count: message.attempts.saturating_add(1),
             }),
+            subject: None,
             watermark: None,
         };
         let group = self.hold_one(message);

@@ -133,6 +133,7 @@ impl Component {
                 position: String::new(),
                 count: parcel.attempts,
             }),
+            subject: None,
             watermark: None,
         };
         self.send_dead_letter(letter, parcel.group, parcel.input, now);
@@ -171,6 +172,7 @@ impl Component {
                 position: message.position.to_owned(),
                 count,
             }),
+            subject: None,
             watermark: None,
         };
         let group = self.hold_one(message);

@@ -7,7 +7,7 @@ use super::shipping::{DEAD_LETTER, Shipment};
 use super::{Component, Effect, OverBudget, Role};
 use crate::event::{Data, DeadLetter, Event};
 use crate::id::Id;
-use crate::join::{Arrival, Closed, Closing, FailedRow, JoinSpec, OpenWindow};
+use crate::join::{Arrival, Closed, Closing, FailedRow, JoinSpec, OpenWindow, Output};
 use crate::time::Time;
 use crate::window::{Window, Windowing};
 
@@ -184,8 +184,9 @@ impl Component {
             input: FIRST,
             attempts: 0,
         };
-        for (id, data) in results {
-            let event = self.result(spec, named(id), data, time);
+        for output in results {
+            let id = named(output.id);
+            let event = self.result(spec, Output { id, ..output }, time);
             self.ship(event, &shipment, 0..self.recipients, now);
         }
         for row in failed {
@@ -196,14 +197,15 @@ impl Component {
         self.release(group);
     }
 
-    fn result(&self, spec: &JoinSpec, id: Id, data: Vec<u8>, time: Time) -> Event {
+    fn result(&self, spec: &JoinSpec, output: Output, time: Time) -> Event {
         Event {
-            id: id.hex(),
+            id: output.id.hex(),
             source: Arc::clone(&self.source),
             kind: Cow::Borrowed(spec.event_type()),
             time,
             origin: None,
-            data: Data::Json(data),
+            data: Data::Json(output.data),
+            subject: output.subject,
             dead_letter: None,
             watermark: self.clock.is_some().then_some(time),
         }
@@ -224,6 +226,7 @@ impl Component {
                 position: String::new(),
                 count: 0,
             }),
+            subject: None,
             watermark: None,
         }
     }

@@ -26,6 +26,7 @@ fn parcel(number: u64, dead: bool) -> Parcel {
             origin: None,
             data: Data::Json(Vec::new()),
             dead_letter: dead.then(letter),
+            subject: None,
             watermark: None,
         }),
         group,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::encode::{Encoded, Encoder, Encoding};
+use super::grouping::Grouping;
 use super::matched::Matched;
 use super::matching::{Bound, Matching, Progress, Single};
 use super::open::OpenWindow;
@@ -16,8 +17,8 @@ use crate::window::Window;
 /// What a window leaves behind.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Closed {
-    /// Encoded results: all rows in one, or one for each, with their ids.
-    pub(crate) results: Vec<(Id, Vec<u8>)>,
+    /// All rows in one, or one for each.
+    pub(crate) results: Vec<Output>,
     /// Rows whose `select` failed.
     pub(crate) failed: Vec<FailedRow>,
     /// The messages that were held for it.
@@ -25,6 +26,15 @@ pub(crate) struct Closed {
     pub(crate) report: WindowReport,
     /// Evaluations that failed while it closed, by reason.
     pub(crate) errors: BTreeMap<&'static str, u64>,
+}
+
+/// An encoded result.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) id: Id,
+    pub(crate) data: Vec<u8>,
+    /// What it has in common with all results of the same group and window.
+    pub(crate) subject: Option<String>,
 }
 
 /// A row that could not be computed.
@@ -41,13 +51,21 @@ pub(crate) struct FailedRow {
 pub(crate) struct Closing {
     open: OpenWindow,
     progress: Progress,
+    /// Of a query that groups its rows.
+    grouping: Option<Grouping>,
     encoding: Encoding,
+    /// By input: bytes that its messages took as long as they waited.
+    held: Vec<u64>,
 }
 
 impl Closing {
     pub(crate) fn new(spec: &JoinSpec, mut open: OpenWindow, uid: &str) -> Closing {
         let tallies = std::mem::take(&mut open.tallies);
+        let held = (0..open.sides.len()).map(|input| open.bytes(input)).collect();
+        let groups = std::mem::take(&mut open.groups);
         Closing {
+            grouping: spec.groups.is_some().then_some(Grouping::Gathering(groups)),
+            held,
             progress: Progress::new(&spec.plan, &open.sides, tallies),
             encoding: Encoding::new(uid),
             open,
@@ -59,13 +77,14 @@ impl Closing {
         self.open.window
     }
 
-    /// Bytes that an input's messages take.
+    /// Bytes that an input's messages take, while they are joined too.
     pub(crate) fn bytes(&self, input: usize) -> u64 {
-        self.open.bytes(input)
+        self.held.get(input).copied().unwrap_or_default()
     }
 
-    /// Joins the window's messages, as far as `work` goes: it is the number of combinations to look at, and those
-    /// that were are taken off it. Results of more than `limit` bytes are cut short. Whether all is done.
+    /// Joins the window's messages, as far as `work` goes: it is the number of combinations to look at, and of groups
+    /// to make results of, and those that were are taken off it. Results of more than `limit` bytes are cut short.
+    /// Whether all is done.
     pub(crate) fn advance(&mut self, spec: &JoinSpec, uid: &str, limit: u64, work: &mut u64) -> bool {
         let window = self.open.window;
         let sides = &self.open.sides;
@@ -82,6 +101,7 @@ impl Closing {
             cx: Context::new(&views).with_window(window.start, window.end),
             limit,
             progress: &mut self.progress,
+            groups: spec.groups.as_ref().zip(self.grouping.as_mut()),
             encoder: Encoder {
                 spec,
                 uid,
@@ -90,7 +110,7 @@ impl Closing {
                 to: &mut self.encoding,
             },
         };
-        matching.run(work)
+        matching.run(work) && matching.make_groups(work)
     }
 
     /// What the window leaves behind, once all is done.
@@ -103,8 +123,13 @@ impl Closing {
             errors,
         } = self.encoding.finish(spec);
         let together = self.progress.together.iter().map(Matched::count);
+        let alone = sides.len() == 1;
         let inputs = sides.iter().zip(together).map(|(side, matched)| WindowInput {
-            matched,
+            matched: if alone {
+                side.counts.received - side.counts.filtered
+            } else {
+                matched
+            },
             ..side.counts
         });
         let report = WindowReport {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::emit::FailedRow;
+use super::emit::{FailedRow, Output};
+use super::grouping;
 use super::matching::MISSING;
 use super::open::Side;
 use super::spec::JoinSpec;
+use crate::aggregate::GroupResult;
 use crate::counters::CutShort;
 use crate::event::write_string;
 use crate::expr::{Context, EvalError};
@@ -18,7 +20,7 @@ use crate::value::Value;
 /// Ids of a single row, of all rows together, and of a row that failed.
 const ROW: u8 = b'r';
 const BATCH: u8 = b'b';
-const FAILED: u8 = b'f';
+pub(super) const FAILED: u8 = b'f';
 
 /// Stands for the message of an input that has none in a row. No message's hash is this.
 const NOBODY: Id = Id([0; 16]);
@@ -51,7 +53,7 @@ pub(super) struct Encoding {
 /// All rows of a window.
 #[derive(Default)]
 pub(super) struct Encoded {
-    pub(super) results: Vec<(Id, Vec<u8>)>,
+    pub(super) results: Vec<Output>,
     pub(super) failed: Vec<FailedRow>,
     pub(super) rows: u64,
     pub(super) errors: BTreeMap<&'static str, u64>,
@@ -71,7 +73,11 @@ impl Encoding {
         if spec.emit == Emit::Batch && !self.out.is_empty() {
             self.out.push(b']');
             self.out.shrink_to(self.out.len() * 2);
-            self.done.results.push((self.batch.finish(), self.out));
+            self.done.results.push(Output {
+                id: self.batch.finish(),
+                data: self.out,
+                subject: None,
+            });
         }
         self.done
     }
@@ -136,41 +142,79 @@ impl Encoder<'_> {
     /// A row: `rows` holds the number of each input's message, by input; `cx` evaluates on them. Fails if it has
     /// no room.
     pub(super) fn row(&mut self, cx: &Context<'_>, rows: &[u32]) -> Result<(), CutShort> {
-        let before = self.to.out.len();
-        if self.to.complete + before as u64 > self.limit {
-            return Err(CutShort::Budget);
-        }
-        let batch = self.spec.emit == Emit::Batch;
-        if batch {
+        let before = self.begin()?;
+        if self.spec.emit == Emit::Batch {
             self.reserve(rows);
-            self.to.out.push(if before == 0 { b'[' } else { b',' });
         }
+        self.separate(before);
         match self.write(cx, rows) {
-            Ok(()) if batch => {
+            Ok(()) if self.spec.emit == Emit::Batch => {
                 self.to.done.rows += 1;
                 self.to.batch.row(ids(self.spec, self.sides, rows));
             }
-            Ok(()) => {
-                self.to.done.rows += 1;
-                let data = std::mem::take(&mut self.to.out);
-                self.to.complete += data.capacity() as u64 + EVENT;
-                let id = self.id(ROW, rows);
-                self.to.done.results.push((id, data));
-            }
+            Ok(()) => self.each(self.id(ROW, rows), None),
             Err(error) => {
-                self.to.out.truncate(before);
-                self.error(&error);
                 let failed = FailedRow {
                     id: self.id(FAILED, rows),
                     data: self.fields(rows),
                     reason: error.reason(),
                     message: error.to_string(),
                 };
-                self.to.complete += failed.data.capacity() as u64 + 2 * EVENT;
-                self.to.done.failed.push(failed);
+                self.failed(before, &error, failed);
             }
         }
         Ok(())
+    }
+
+    /// A group. Fails if it has no room.
+    pub(super) fn group(&mut self, result: &GroupResult<'_>) -> Result<(), CutShort> {
+        let before = self.begin()?;
+        self.separate(before);
+        match result.select(&mut self.to.out) {
+            Ok(()) if self.spec.emit == Emit::Batch => {
+                self.to.done.rows += 1;
+                self.to.batch.row(std::iter::once(Id(result.row_id(self.uid))));
+            }
+            Ok(()) => {
+                let subject = Some(result.upsert_key(self.uid));
+                self.each(Id(result.row_id(self.uid)), subject);
+            }
+            Err(error) => self.failed(before, &error, grouping::failed(result, self.uid, &error)),
+        }
+        Ok(())
+    }
+
+    /// Where the next result begins, if there is room for one.
+    fn begin(&self) -> Result<usize, CutShort> {
+        let before = self.to.out.len();
+        let full = self.to.complete + before as u64 > self.limit;
+        if full { Err(CutShort::Budget) } else { Ok(before) }
+    }
+
+    fn separate(&mut self, before: usize) {
+        if self.spec.emit == Emit::Batch {
+            self.to.out.push(if before == 0 { b'[' } else { b',' });
+        }
+    }
+
+    /// What was written is a result of its own.
+    fn each(&mut self, id: Id, subject: Option<String>) {
+        self.to.done.rows += 1;
+        let data = std::mem::take(&mut self.to.out);
+        self.to.complete += data.capacity() as u64 + EVENT;
+        self.to.done.results.push(Output { id, data, subject });
+    }
+
+    fn failed(&mut self, before: usize, error: &EvalError, failed: FailedRow) {
+        self.to.out.truncate(before);
+        self.error(error);
+        self.to.complete += failed.data.capacity() as u64 + 2 * EVENT;
+        self.to.done.failed.push(failed);
+    }
+
+    /// The id of a row that goes into a group.
+    pub(super) fn row_id(&self, rows: &[u32]) -> Id {
+        self.id(ROW, rows)
     }
 
     /// An evaluation that failed.

@@ -7,10 +7,12 @@
 use std::cell::Cell;
 
 use super::encode::Encoder;
+use super::grouping::{self, Grouping};
 use super::index::{Found, Key};
 use super::matched::Matched;
 use super::open::Side;
 use super::plan::{Check, Plan};
+use crate::aggregate::GroupSpec;
 use crate::counters::{CutShort, Tally};
 use crate::expr::{self, Context};
 use crate::field::Field;
@@ -158,6 +160,8 @@ pub(super) struct Matching<'a> {
     /// Bytes that the rows of one message may take.
     pub(super) limit: u64,
     pub(super) progress: &'a mut Progress,
+    /// Where rows go that are grouped.
+    pub(super) groups: Option<(&'a GroupSpec, &'a mut Grouping)>,
     pub(super) encoder: Encoder<'a>,
 }
 
@@ -425,10 +429,32 @@ impl Matching<'_> {
     }
 
     fn encode(&mut self) {
-        if let Err(reason) = self.encoder.row(&self.cx, &self.progress.rows) {
+        let taken = match &mut self.groups {
+            Some((spec, Grouping::Gathering(groups))) => {
+                let id = self.encoder.row_id(&self.progress.rows);
+                let encoder = &mut self.encoder;
+                grouping::add(spec, groups, &self.cx, id, &mut |error| encoder.error(error));
+                let fits = groups.bytes() as u64 <= self.limit;
+                fits.then_some(()).ok_or(CutShort::Budget)
+            }
+            _ => self.encoder.row(&self.cx, &self.progress.rows),
+        };
+        if let Err(reason) = taken {
             self.progress.stop(reason);
             self.progress.found.clear();
             self.progress.order = None;
         }
+    }
+
+    /// Makes results of the groups, now that all rows are in them. Whether that is done.
+    pub(super) fn make_groups(&mut self, work: &mut u64) -> bool {
+        let Some((spec, grouping)) = &mut self.groups else {
+            return true;
+        };
+        let made = grouping.make(spec, self.single.window, &mut self.encoder, work);
+        made.unwrap_or_else(|reason| {
+            self.progress.cut_short = Some(reason);
+            true
+        })
     }
 }

@@ -10,6 +10,7 @@ mod chains;
 mod emit;
 mod encode;
 mod explain;
+mod grouping;
 mod index;
 mod matched;
 mod matching;
@@ -23,7 +24,7 @@ mod timing;
 pub use explain::{Explanation, StepExplanation};
 pub use spec::{Clause, JoinSpec, SpecError};
 
-pub(crate) use emit::{Closed, Closing, FailedRow};
+pub(crate) use emit::{Closed, Closing, FailedRow, Output};
 pub(crate) use matching::Single;
 pub(crate) use open::{Arrival, OpenWindow};
 pub(crate) use spec::{compile_condition, compile_select, layout};

@@ -1,9 +1,11 @@
 //! A window that is open: what has arrived for it.
 
+use super::grouping;
 use super::index::{Index, Key};
 use super::matching::Single;
 use super::spec::JoinSpec;
 use super::store::Store;
+use crate::aggregate::Groups;
 use crate::counters::{Tally, WindowInput};
 use crate::expr::EvalError;
 use crate::id::Id;
@@ -40,6 +42,8 @@ pub(crate) struct OpenWindow {
     pub(super) window: Window,
     pub(super) sides: Vec<Side>,
     pub(super) errors: u64,
+    /// Of a query that groups the messages of a single input: they are added as they arrive.
+    pub(super) groups: Groups,
     /// By condition.
     pub(super) tallies: Vec<Tally>,
     /// Whether it has been reported that this window alone is over the memory budget.
@@ -57,6 +61,7 @@ impl OpenWindow {
             window,
             sides: (0..spec.inputs()).map(side).collect(),
             errors: 0,
+            groups: Groups::new(),
             tallies: vec![Tally::default(); spec.plan.conditions.len()],
             over_budget: false,
         }
@@ -64,7 +69,7 @@ impl OpenWindow {
 
     /// Bytes that an input's messages take.
     pub(crate) fn bytes(&self, input: usize) -> u64 {
-        self.sides[input].bytes()
+        self.sides[input].bytes() + self.groups.bytes() as u64
     }
 
     /// The window's bounds.
@@ -84,7 +89,7 @@ impl OpenWindow {
         input: usize,
         (id, token): (impl FnOnce() -> Id, u64),
         row: &RowBuilder,
-        error: impl FnOnce(&EvalError),
+        mut error: impl FnMut(&EvalError),
     ) -> Arrival {
         let single = Single {
             inputs: spec.inputs(),
@@ -140,7 +145,18 @@ impl OpenWindow {
             self.errors += 1;
             error(cause);
         }
-        if wanted == Ok(true) || kept_without_key {
+        if let (Some(groups), true, 1) = (&spec.groups, wanted == Ok(true), spec.inputs()) {
+            let errors = &mut self.errors;
+            let mut failed = |cause: &EvalError| {
+                *errors += 1;
+                error(cause);
+            };
+            let all = &mut self.groups;
+            if single.with(&row.row(), |cx| grouping::add(groups, all, cx, id(), &mut failed)) {
+                side.store.push_token(token);
+                return Arrival::Kept;
+            }
+        } else if wanted == Ok(true) || kept_without_key {
             side.store.push(id(), token, row.parts(), like);
             return Arrival::Kept;
         }

@@ -6,7 +6,8 @@ use super::explain::Explanation;
 use super::plan::Plan;
 use super::session::SessionKey;
 use super::timing::{InputTime, Unbound};
-use crate::expr::{self, Context, Diagnostic, EvalError, Expr, Program, Scope, ScopeError};
+use crate::aggregate::GroupSpec;
+use crate::expr::{self, Context, Diagnostic, EvalError, Expr, Grouped, Program, Scope, ScopeError};
 use crate::layout::Layout;
 use crate::query::{Emit, JoinKind, Query, QueryInput, Windows};
 use crate::window::Windowing;
@@ -74,6 +75,8 @@ pub struct JoinSpec {
     pub(super) layouts: Vec<Layout>,
     pub(super) plan: Plan,
     pub(super) select: Option<Program>,
+    /// What is made of rows instead, if they are grouped.
+    pub(super) groups: Option<GroupSpec>,
     pub(super) emit: Emit,
     /// Inputs by their variables' names: the order of message ids in a row's id.
     pub(super) by_name: Vec<usize>,
@@ -91,12 +94,14 @@ impl JoinSpec {
         if query.windows == Windows::Unbounded {
             return Err(vec![SpecError::NotSupported("a query without windows")]);
         }
-        let plain = query.group_by.is_empty()
-            && query.having.is_none()
-            && query.trigger.is_none()
-            && query.inputs.iter().all(|input| input.table.is_none());
-        if !plain {
-            return Err(vec![SpecError::NotSupported("groups and tables")]);
+        if query.trigger.is_some() {
+            return Err(vec![SpecError::NotSupported("a trigger")]);
+        }
+        if query.emit == Emit::Updates {
+            return Err(vec![SpecError::NotSupported("`emit: Updates`")]);
+        }
+        if query.inputs.iter().any(|input| input.table.is_some()) {
+            return Err(vec![SpecError::NotSupported("a table")]);
         }
         let times = Unbound::compile(query)?;
         let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
@@ -107,36 +112,27 @@ impl JoinSpec {
         if inputs == 0 || inputs == 1 && query.join != JoinKind::Inner {
             return Err(vec![SpecError::TooFewInputs]);
         }
-        let mut errors = Vec::new();
-        let mut keep = |compiled: Result<Option<Expr>, SpecError>| {
-            compiled.unwrap_or_else(|error| {
-                errors.push(error);
-                None
-            })
-        };
-        let on = keep(compile_condition(Clause::On, query.on.as_deref(), &scope));
-        let filter = keep(compile_condition(Clause::Where, query.filter.as_deref(), &scope));
-        let select = keep(compile_select(query.select.as_deref(), &scope));
-        let exprs: &[&Option<Expr>] = &[&on, &filter, &select];
+        let compiled = Compiled::new(query, &scope)?;
+        let exprs = compiled.of_rows();
         let layouts: Vec<Layout> = (0..inputs)
-            .map(|input| Layout::new(paths(input, exprs).chain(times.paths(input))))
+            .map(|input| Layout::new(paths(input, &exprs).chain(times.paths(input))))
             .collect();
         let fields = (0..inputs)
-            .map(|input| fields(input, &layouts[input], exprs))
+            .map(|input| fields(input, &layouts[input], &exprs))
             .collect();
         let views: Vec<&Layout> = layouts.iter().collect();
         let mut by_name: Vec<usize> = (0..inputs).collect();
         by_name.sort_by_key(|input| variables[*input]);
-        let program = select.as_ref().map(|select| select.bind(&views));
-        let (on, filter) = conjuncts(on, filter);
-        if query.join == JoinKind::Anti {
-            let filters = filter.iter().map(|(clause, expr)| (*clause, expr));
-            let outputs = select.iter().map(|expr| (Clause::Select, expr));
-            errors.extend(not_in_anti_row(&variables, filters.chain(outputs)));
+        let groups = compiled
+            .grouped
+            .as_ref()
+            .map(|grouped| GroupSpec::new(grouped, &views));
+        if groups.as_ref().is_some_and(GroupSpec::has_previous) {
+            return Err(vec![SpecError::NotSupported("`previous`")]);
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let Compiled {
+            on, filter, select, ..
+        } = compiled;
         let joining = on
             .iter()
             .chain(filter.iter().filter(|_| query.join == JoinKind::Inner));
@@ -144,7 +140,8 @@ impl JoinSpec {
         Ok(JoinSpec {
             session_key,
             plan: Plan::new(query.join, on, filter, &views),
-            select: program,
+            select: select.as_ref().map(|select| select.bind(&views)),
+            groups,
             variables: variables.iter().map(|name| Box::from(*name)).collect(),
             emit: query.emit,
             by_name,
@@ -220,7 +217,10 @@ impl JoinSpec {
 
     /// Whose session a message is in. `cx` has its row for every input.
     pub(crate) fn session_key(&self, input: usize, cx: &Context<'_>) -> Result<Vec<u8>, EvalError> {
-        self.session_key.eval(input, cx)
+        match &self.groups {
+            Some(groups) if self.inputs() == 1 => groups.key(cx),
+            _ => self.session_key.eval(input, cx),
+        }
     }
 
     /// In event time, when the messages of each input happened; `None` in receipt time.
@@ -235,7 +235,7 @@ impl JoinSpec {
     /// Whether whole messages are kept, because nothing selects from them. They are in the slot after the
     /// layout's.
     pub(crate) fn keeps_messages(&self) -> bool {
-        self.select.is_none()
+        self.select.is_none() && self.groups.is_none()
     }
 }
 
@@ -263,6 +263,81 @@ pub(crate) fn compile_select(source: Option<&str>, scope: &Scope) -> Result<Opti
 
 type Conjuncts = Vec<(Clause, Expr)>;
 
+/// A query's expressions, but for those that say when something happened.
+struct Compiled {
+    on: Conjuncts,
+    filter: Conjuncts,
+    select: Option<Expr>,
+    /// Instead of `select`, if rows are grouped.
+    grouped: Option<Grouped>,
+}
+
+impl Compiled {
+    fn new(query: &Query, scope: &Scope) -> Result<Compiled, Vec<SpecError>> {
+        let mut errors = Vec::new();
+        let on = compile_condition(Clause::On, query.on.as_deref(), scope);
+        let on = on.map_err(|error| errors.push(error)).ok().flatten();
+        let filter = compile_condition(Clause::Where, query.filter.as_deref(), scope);
+        let filter = filter.map_err(|error| errors.push(error)).ok().flatten();
+        let (on, filter) = conjuncts(on, filter);
+        let mut compiled = Compiled {
+            on,
+            filter,
+            select: None,
+            grouped: None,
+        };
+        let select = query.select.as_deref();
+        let is_grouped =
+            !query.group_by.is_empty() || query.having.is_some() || select.is_some_and(expr::has_aggregate);
+        if is_grouped {
+            let keys: Vec<&str> = query.group_by.iter().map(String::as_str).collect();
+            match expr::compile_grouped(&keys, select, query.having.as_deref(), None, scope) {
+                Ok(grouped) => compiled.grouped = Some(grouped),
+                Err(problems) => {
+                    let problem = |(clause, diagnostic)| SpecError::Expression { clause, diagnostic };
+                    errors.extend(problems.into_iter().map(problem));
+                }
+            }
+        } else {
+            match compile_select(select, scope) {
+                Ok(select) => compiled.select = select,
+                Err(error) => errors.push(error),
+            }
+        }
+        if query.join == JoinKind::Anti {
+            errors.extend(compiled.not_in_anti_row(query));
+        }
+        if errors.is_empty() {
+            Ok(compiled)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// All that is evaluated on messages.
+    fn of_rows(&self) -> Vec<&Expr> {
+        let conjuncts = self.on.iter().chain(&self.filter).map(|(_, expr)| expr);
+        let groups = self.grouped.iter().flat_map(Grouped::row_level);
+        conjuncts.chain(&self.select).chain(groups).collect()
+    }
+
+    /// What reads another input than the first, where only the first has a message.
+    fn not_in_anti_row(&self, query: &Query) -> impl Iterator<Item = SpecError> {
+        let filters = self.filter.iter().map(|(clause, expr)| (*clause, expr));
+        let groups = self.grouped.iter().flat_map(Grouped::row_level);
+        let outputs = self
+            .select
+            .iter()
+            .chain(groups)
+            .map(|expr| (Clause::Select, expr));
+        filters.chain(outputs).filter_map(|(clause, expr)| {
+            let other = expr.inputs().iter().find(|input| *input > 0)?;
+            let variable = query.inputs.get(other)?.variable.clone();
+            Some(SpecError::NotInAntiRow { clause, variable })
+        })
+    }
+}
+
 /// What joins and what filters: without `on` the conjuncts of `where` over two or more inputs join.
 fn conjuncts(on: Option<Expr>, filter: Option<Expr>) -> (Conjuncts, Conjuncts) {
     let of = |clause, expr: Option<Expr>| {
@@ -276,31 +351,19 @@ fn conjuncts(on: Option<Expr>, filter: Option<Expr>) -> (Conjuncts, Conjuncts) {
     }
 }
 
-/// What reads another input than the first, where only the first has a message.
-fn not_in_anti_row<'a>(
-    variables: &'a [&str],
-    exprs: impl Iterator<Item = (Clause, &'a Expr)>,
-) -> impl Iterator<Item = SpecError> {
-    exprs.filter_map(|(clause, expr)| {
-        let other = expr.inputs().iter().find(|input| *input > 0)?;
-        let variable = (*variables.get(other)?).to_owned();
-        Some(SpecError::NotInAntiRow { clause, variable })
-    })
-}
-
 /// The paths of an input that expressions read.
-fn paths<'e>(input: usize, exprs: &[&'e Option<Expr>]) -> impl Iterator<Item = &'e [Box<str>]> {
-    let accesses = exprs.iter().copied().flatten().flat_map(Expr::accesses);
+fn paths<'e>(input: usize, exprs: &[&'e Expr]) -> impl Iterator<Item = &'e [Box<str>]> {
+    let accesses = exprs.iter().copied().flat_map(Expr::accesses);
     accesses
         .filter(move |access| access.input == input)
         .map(|access| access.path.as_slice())
 }
 
-pub(crate) fn layout(input: usize, exprs: &[&Option<Expr>]) -> Layout {
+pub(crate) fn layout(input: usize, exprs: &[&Expr]) -> Layout {
     Layout::new(paths(input, exprs))
 }
 
-fn fields(input: usize, layout: &Layout, exprs: &[&Option<Expr>]) -> Vec<(Vec<Box<str>>, usize)> {
+fn fields(input: usize, layout: &Layout, exprs: &[&Expr]) -> Vec<(Vec<Box<str>>, usize)> {
     let slot = |path: &[Box<str>]| layout.resolve(path).map(|(slot, n)| (path[..n].to_vec(), slot));
     let mut fields: Vec<_> = paths(input, exprs).filter_map(slot).collect();
     fields.sort_unstable();

@@ -72,6 +72,11 @@ impl Store {
         }
     }
 
+    /// Notes a message that nothing is kept of but what its ack needs.
+    pub(super) fn push_token(&mut self, token: u64) {
+        self.tokens.push(token);
+    }
+
     /// Where a row's text is, if it begins with this.
     fn find_text(&self, row: usize, text: &str) -> Option<(usize, usize)> {
         let (chunk, at) = Self::text_of(self.bytes_of(row));
