@@ -90,7 +90,10 @@ impl<'a> GroupValues<'a> {
     }
 
     pub(super) fn aggregate(&self, at: usize) -> Value<'a> {
-        let found = self.aggregates.binary_search_by_key(&at, |(place, _)| *place).ok();
+        let found = self
+            .aggregates
+            .binary_search_by_key(&at, |(place, _)| *place)
+            .ok();
         found
             .and_then(|found| self.aggregates.get(found))
             .map_or(Value::Null, |(_, value)| value.clone())
