@@ -81,7 +81,7 @@ impl Accumulator {
             }
             Accumulator::Distinct(distinct) => {
                 scratch.clear();
-                super::key::write(value, scratch)?;
+                super::key::write(value, scratch, super::key::MAX_COUNTED)?;
                 distinct.add(scratch);
             }
         }

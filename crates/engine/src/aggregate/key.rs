@@ -31,17 +31,24 @@ const GREATER: u8 = 3;
 /// The longest key, in bytes: stores have a limit, and a key is kept with every group.
 pub(super) const MAX_KEY: usize = 16 * 1024;
 
+/// The longest value that `countDistinct` tells from others, in bytes of a key. Only its hash is kept.
+pub(super) const MAX_COUNTED: usize = 1 << 20;
+
 /// How deep a key may nest.
 const MAX_NESTING: u32 = 64;
 
-/// Appends a value. On an error `out` may end in a part of it.
-pub(crate) fn write(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
-    write_at(value, out, MAX_NESTING)
+/// Appends a value, up to so many bytes in all. On an error `out` may end in a part of it.
+pub(super) fn write(value: &Value<'_>, out: &mut Vec<u8>, most: usize) -> Result<(), EvalError> {
+    write_at(value, out, most, MAX_NESTING)?;
+    if out.len() > most {
+        return Err(too_long(most));
+    }
+    Ok(())
 }
 
-fn write_at(value: &Value<'_>, out: &mut Vec<u8>, depth: u32) -> Result<(), EvalError> {
-    if out.len() > MAX_KEY {
-        return Err(too_long());
+fn write_at(value: &Value<'_>, out: &mut Vec<u8>, most: usize, depth: u32) -> Result<(), EvalError> {
+    if out.len() > most {
+        return Err(too_long(most));
     }
     match value {
         Value::Null => out.push(NULL),
@@ -63,16 +70,14 @@ fn write_at(value: &Value<'_>, out: &mut Vec<u8>, depth: u32) -> Result<(), Eval
             out.extend_from_slice(&(span.0 ^ i64::MIN).to_be_bytes());
         }
         Value::Json(text) => {
-            let mut limit = ParseLimit {
-                values: MAX_KEY as u64,
-            };
-            write_at(&parse(text, &mut limit)?, out, depth)?;
+            let mut limit = ParseLimit { values: most as u64 };
+            write_at(&parse(text, &mut limit)?, out, most, depth)?;
         }
         Value::List(items) => {
             let depth = depth.checked_sub(1).ok_or(crate::value::NotJson::TooDeep)?;
             out.push(LIST);
             for item in items.iter() {
-                write_at(item, out, depth)?;
+                write_at(item, out, most, depth)?;
             }
             out.push(END);
         }
@@ -82,13 +87,13 @@ fn write_at(value: &Value<'_>, out: &mut Vec<u8>, depth: u32) -> Result<(), Eval
             let mut entries = Vec::with_capacity(map.len());
             for (key, value) in map.entries() {
                 let mut bytes = Vec::new();
-                write_at(key, &mut bytes, depth)?;
+                write_at(key, &mut bytes, most, depth)?;
                 entries.push((bytes, value));
             }
             entries.sort_by(|a, b| a.0.cmp(&b.0));
             for (key, value) in entries {
                 out.extend_from_slice(&key);
-                write_at(value, out, depth)?;
+                write_at(value, out, most, depth)?;
             }
             out.push(END);
         }
@@ -97,9 +102,9 @@ fn write_at(value: &Value<'_>, out: &mut Vec<u8>, depth: u32) -> Result<(), Eval
     Ok(())
 }
 
-pub(super) fn too_long() -> EvalError {
+fn too_long(most: usize) -> EvalError {
     EvalError::invalid(format!(
-        "a key of a group, or a value that is counted, is more than {MAX_KEY} bytes"
+        "a group's key, or a value to be counted, is more than {most} bytes"
     ))
 }
 

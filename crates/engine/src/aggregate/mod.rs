@@ -21,12 +21,16 @@ mod tests;
 
 use crate::expr::{Context, EvalError, Grouped, Programs};
 use crate::layout::Layout;
+use crate::value::Value;
 
 pub use group::Group;
 pub use groups::Groups;
 pub use result::GroupResult;
 
-pub(crate) use key::write as write_key;
+/// Appends a value to a key: bytes that sort as values do. On an error `out` may end in a part of it.
+pub(crate) fn write_key(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
+    key::write(value, out, key::MAX_KEY)
+}
 
 /// What a component gathers and makes of groups, ready to run.
 #[derive(Clone, Debug)]
@@ -50,13 +54,10 @@ impl GroupSpec {
         let mut out = Vec::with_capacity(16 * self.programs.keys.len());
         for (key, _) in &self.programs.keys {
             match key.eval(cx) {
-                Ok(value) => key::write(&value, &mut out)?,
-                Err(error) if error.is_absence() => key::write(&crate::value::Value::Null, &mut out)?,
+                Ok(value) => write_key(&value, &mut out)?,
+                Err(error) if error.is_absence() => write_key(&Value::Null, &mut out)?,
                 Err(error) => return Err(error),
             }
-        }
-        if out.len() > key::MAX_KEY {
-            return Err(key::too_long());
         }
         Ok(out)
     }

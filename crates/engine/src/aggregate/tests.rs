@@ -1,5 +1,6 @@
 //! Groups end to end: source and rows in, JSON out.
 
+mod hostile;
 mod oracle;
 
 use crate::expr::{Context, Row, Scope, compile_grouped};

@@ -153,7 +153,7 @@ proptest! {
     fn keys_sort_as_values_do_and_are_read_again(a in value(), b in value()) {
         let encode = |value: &Value<'_>| {
             let mut out = Vec::new();
-            key::write(value, &mut out).unwrap();
+            key::write(value, &mut out, 4096).unwrap();
             out
         };
         let (x, y) = (encode(&a), encode(&b));
