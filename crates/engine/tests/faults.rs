@@ -13,7 +13,7 @@ use streaming_engine::delivery::Answer;
 use streaming_engine::event::Event;
 use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
-use streaming_engine::query::Emit;
+use streaming_engine::query::{Emit, EventTime, Query, QueryInput, Windows};
 use streaming_engine::time::Time;
 
 const LENGTH: i64 = 1_000_000;
@@ -313,6 +313,58 @@ proptest! {
         let world = world(Role::Join(Box::new(spec)), of(&all), outputs, 2, owed);
         let world = world.run(&steps)?;
         prop_assert!(world.accepted.iter().all(|(_, row)| rows.contains(row)), "only rows that should be");
+    }
+
+    #[test]
+    fn a_join_in_event_time_loses_nothing(all in messages(), steps in steps(), hops in 1..4i64) {
+        let (length, slide) = (LENGTH, LENGTH / hops);
+        let input = |variable: &str| QueryInput {
+            variable: variable.to_owned(),
+            // When all is over, nothing more comes.
+            time: Some(EventTime {
+                timestamp: format!("{variable}.t"),
+                out_of_orderness: 0,
+                idle_timeout: Some(100 * LENGTH),
+            }),
+            table: None,
+        };
+        let query = Query {
+            inputs: vec![input("a"), input("b")],
+            windows: Windows::Hopping { length: length * 1000, slide: slide * 1000 },
+            filter: Some("a.k == b.k".to_owned()),
+            select: Some("[a.i, b.i]".to_owned()),
+            emit: Emit::Each,
+            ..Query::default()
+        };
+        let together = |a: i64, b: i64| {
+            let (first, last) = (a.min(b), a.max(b));
+            (last - length).div_euclid(slide) < first.div_euclid(slide)
+        };
+        let mut owed: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for (x, a) in all.iter().enumerate() {
+            if a.2.is_none() {
+                owed.entry(x).or_default().push((vec![], text(x, None)));
+            }
+            for (y, b) in all.iter().enumerate() {
+                if a.0 == 0 && b.0 == 1 && a.2.is_some() && a.2 == b.2 && together(a.1, b.1) {
+                    for n in [x, y] {
+                        owed.entry(n).or_default().push((vec![0], format!("[{x},{y}]")));
+                    }
+                }
+            }
+        }
+        let rows: BTreeSet<String> = owed.values().flatten().map(|(_, row)| row.clone()).collect();
+        let mut messages = of(&all);
+        for message in &mut messages {
+            if message.payload.ends_with('}') {
+                message.payload.pop();
+                message.payload += &format!(",\"t\":{}}}", message.received.0);
+            }
+        }
+        let spec = JoinSpec::compile(&query).unwrap();
+        let world = world(Role::Join(Box::new(spec)), messages, 1, 2, owed).run(&steps)?;
+        prop_assert!(world.accepted.iter().all(|(_, row)| rows.contains(row)), "only rows that should be");
+        prop_assert!(world.component.counters().inputs.iter().all(|input| input.late == 0));
     }
 
     #[test]

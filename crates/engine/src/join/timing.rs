@@ -131,9 +131,9 @@ impl InputTime {
     }
 }
 
-/// Of a fraction of a millisecond, whole microseconds count.
+/// To the nearest microsecond: a fraction of a millisecond is hardly ever exact.
 fn from_millis(millis: f64) -> Option<Timestamp> {
-    let micros = (millis * 1000.0).floor();
+    let micros = (millis * 1000.0).round();
     // Far beyond the year 9999, and exact in a double's range up to there.
     #[allow(clippy::cast_possible_truncation)]
     (micros.abs() < 1e18)
