@@ -5,6 +5,8 @@
 //! the input's idle timeout holds nothing back. Watermarks never go back (Akidau et al.: "Watermarks in Stream
 //! Processing Systems", 2021; Flink's rules but for a millisecond).
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
 use crate::time::Time;
@@ -34,6 +36,8 @@ struct InputClock {
     /// Until it had a message, what it is waited for with.
     silence: Partition,
     partitions: FxHashMap<Box<str>, Partition>,
+    /// How many of the partitions that are not idle have which watermark.
+    levels: BTreeMap<Time, usize>,
     /// The lowest of the partitions' watermarks that are not idle; `None` if all are.
     watermark: Option<Time>,
 }
@@ -69,6 +73,7 @@ impl Clock {
                 idle: false,
             },
             partitions: FxHashMap::default(),
+            levels: BTreeMap::new(),
             watermark: Some(START),
         };
         Clock {
@@ -136,11 +141,16 @@ impl Clock {
             last: now,
             idle: true,
         };
-        let known = input.partitions.len();
-        let partition = match input.partitions.get_mut(topic) {
-            Some(partition) => partition,
-            None if known < MAX_PARTITIONS => input.partitions.entry(topic.into()).or_insert(fresh),
-            None => input.partitions.entry("".into()).or_insert(fresh),
+        if !input.partitions.contains_key(topic) {
+            input.add(topic, fresh);
+        }
+        let name = if input.partitions.contains_key(topic) {
+            topic
+        } else {
+            ""
+        };
+        let Some(partition) = input.partitions.get_mut(name) else {
+            return;
         };
         let before = *partition;
         partition.watermark = before.watermark.max(says);
@@ -152,8 +162,11 @@ impl Clock {
         {
             self.earliest = self.earliest.min(now.plus(timeout));
         }
-        // Only what holds the input back can move it, except for one that begins to.
-        if before.idle || input.watermark == Some(before.watermark) && after > before.watermark {
+        if before.idle || after > before.watermark {
+            if !before.idle {
+                input.leave(before.watermark);
+            }
+            *input.levels.entry(after).or_default() += 1;
             input.settle();
             self.advance();
         }
@@ -196,21 +209,35 @@ impl Clock {
 }
 
 impl InputClock {
-    /// The partitions that are waited for; an input without any is one itself.
-    fn settle(&mut self) {
-        let lowest = |partitions: &mut dyn Iterator<Item = &Partition>| {
-            partitions.filter(|p| !p.idle).map(|p| p.watermark).min()
-        };
-        self.watermark = if self.partitions.is_empty() {
-            lowest(&mut std::iter::once(&self.silence))
-        } else {
-            lowest(&mut self.partitions.values())
-        };
+    /// Tells a topic apart from now on, as far as there is room.
+    fn add(&mut self, topic: &str, fresh: Partition) {
+        let active: usize = self.levels.values().sum();
+        if self.partitions.len() >= MAX_PARTITIONS && active < self.partitions.len() {
+            // Topics come and go: those that are silent make room.
+            self.partitions.retain(|_, partition| !partition.idle);
+        }
+        let full = self.partitions.len() >= MAX_PARTITIONS;
+        let name = if full { "" } else { topic };
+        self.partitions.entry(name.into()).or_insert(fresh);
     }
 
-    fn partitions(&mut self) -> impl Iterator<Item = &mut Partition> {
-        let silence = self.partitions.is_empty().then_some(&mut self.silence);
-        silence.into_iter().chain(self.partitions.values_mut())
+    /// A partition does not have this watermark any more.
+    fn leave(&mut self, watermark: Time) {
+        if let Some(count) = self.levels.get_mut(&watermark) {
+            *count -= 1;
+            if *count == 0 {
+                self.levels.remove(&watermark);
+            }
+        }
+    }
+
+    /// The partitions that are waited for; an input without any is one itself.
+    fn settle(&mut self) {
+        self.watermark = if self.partitions.is_empty() {
+            Some(self.silence.watermark).filter(|_| !self.silence.idle)
+        } else {
+            self.levels.keys().next().copied()
+        };
     }
 
     /// When a partition falls idle next.
@@ -225,9 +252,60 @@ impl InputClock {
         let Some(timeout) = self.idle_timeout.filter(|_| self.counts && !self.paused) else {
             return;
         };
-        for partition in self.partitions() {
-            partition.idle |= partition.last.plus(timeout) <= now;
+        if self.partitions.is_empty() {
+            self.silence.idle |= self.silence.last.plus(timeout) <= now;
+        }
+        let silent = |partition: &Partition| !partition.idle && partition.last.plus(timeout) <= now;
+        let mut gone = Vec::new();
+        for partition in self.partitions.values_mut().filter(|partition| silent(partition)) {
+            partition.idle = true;
+            gone.push(partition.watermark);
+        }
+        for watermark in gone {
+            self.leave(watermark);
         }
         self.settle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock() -> Clock {
+        let patience = Patience {
+            out_of_orderness: 0,
+            idle_timeout: Some(100),
+        };
+        let mut clock = Clock::new(std::iter::once(Some(patience)));
+        clock.start(Time(0));
+        clock
+    }
+
+    #[test]
+    fn topics_that_fall_silent_make_room_for_others() {
+        let mut clock = clock();
+        for n in 0..3 * MAX_PARTITIONS {
+            let at = i64::try_from(n).unwrap();
+            clock.elapse(Time(at));
+            clock.observe(0, &format!("device/{n}"), Time(at), None, Time(at));
+            assert_eq!(
+                clock.watermark(),
+                Time((at - 99).max(0)),
+                "the last hundred count"
+            );
+        }
+        assert!(clock.inputs[0].partitions.len() <= MAX_PARTITIONS);
+        assert!(!clock.inputs[0].partitions.contains_key(""));
+    }
+
+    #[test]
+    fn topics_beyond_those_that_are_told_apart_are_one() {
+        let mut clock = clock();
+        for n in 0..MAX_PARTITIONS + 10 {
+            clock.observe(0, &format!("device/{n}"), Time(7), None, Time(0));
+        }
+        assert_eq!(clock.inputs[0].partitions.len(), MAX_PARTITIONS + 1);
+        assert_eq!(clock.watermark(), Time(7));
     }
 }
