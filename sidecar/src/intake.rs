@@ -20,7 +20,7 @@ const IN_FLIGHT: u32 = 1024;
 /// Messages that are read ahead for each that a container handles, so that it never waits for the broker.
 const AHEAD: u32 = 4;
 /// Batches that may wait for the engine, so that it never waits for a source.
-const QUEUE: usize = 2;
+pub(crate) const QUEUE: usize = 2;
 
 /// What a subscription has to say.
 pub(crate) enum Incoming {
@@ -131,6 +131,11 @@ impl Intake {
         }
     }
 
+    /// What has come already.
+    pub(crate) fn try_next(&mut self) -> Option<Incoming> {
+        self.incoming.try_recv().ok()
+    }
+
     /// An input is done with a message. It is acked with the next [`Intake::flush`] if all are.
     pub(crate) fn ack(&mut self, input: usize, token: u64) {
         let Some(reader) = self.reader_of.get(input).and_then(|at| self.readers.get_mut(*at)) else {
@@ -161,10 +166,11 @@ impl Intake {
     pub(crate) fn pause(&mut self, input: usize, pause: bool) {
         if let Some(reader) = self.reader_of.get(input).and_then(|at| self.readers.get_mut(*at)) {
             reader.paused.insert(input, pause);
-            let any = self.stopped || reader.paused.values().any(|paused| *paused);
+            // What comes for one that is paused is taken all the same; the others may be what it waits for.
+            let all = self.stopped || reader.paused.values().all(|paused| *paused);
             reader
                 .pause
-                .send_if_modified(|paused| std::mem::replace(paused, any) != any);
+                .send_if_modified(|paused| std::mem::replace(paused, all) != all);
         }
     }
 

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::broker::BrokerError;
 use crate::clock::{self, Clock};
-use crate::intake::{Incoming, Intake};
+use crate::intake::{Incoming, Intake, QUEUE};
 use crate::metrics::Metrics;
 use crate::recipient::Recipients;
 use crate::status::Connection;
@@ -106,6 +106,16 @@ impl<'r> Session<'r> {
             }
             if self.draining && self.sends.is_empty() {
                 break;
+            }
+            // A process that stood still must not take inputs for idle whose messages are here already.
+            for incoming in std::iter::from_fn(|| self.intake.try_next())
+                .take(QUEUE)
+                .collect::<Vec<_>>()
+            {
+                if let Some(end) = self.take(incoming) {
+                    self.observe();
+                    return end;
+                }
             }
             let due = self.time_passes();
             let alarm = due.map(|due| self.clock.instant(due));

@@ -81,6 +81,20 @@ impl Hopping {
             end: clamp(k * slide + length),
         })
     }
+
+    /// The last of the windows that a point in time is in.
+    fn last_of(self, time: Time) -> Window {
+        let start = time.0.saturating_sub(time.0.rem_euclid(self.slide));
+        Window {
+            start: Time(start),
+            end: Time(start).plus(self.length),
+        }
+    }
+
+    /// How many windows a point in time is in at most.
+    pub(crate) fn at_once(self) -> i64 {
+        self.length.saturating_add(self.slide - 1) / self.slide
+    }
 }
 
 /// Windows that begin with an event and end with a pause.
@@ -137,7 +151,7 @@ impl Windowing {
         match self {
             Windowing::Unbounded => Time::MAX,
             Windowing::Tumbling(windows) => windows.of(time).end,
-            Windowing::Hopping(windows) => windows.of(time).last().map_or(time, |window| window.end),
+            Windowing::Hopping(windows) => windows.last_of(time).end,
             Windowing::Session(sessions) => sessions.of(time, time).end,
         }
     }
@@ -211,6 +225,11 @@ mod tests {
                 .filter(|(start, end)| *start <= time && time < *end)
                 .collect();
             let got: Vec<_> = Hopping::new(length, slide).of(Time(time)).map(|w| (w.start.0, w.end.0)).collect();
+            prop_assert_eq!(got.last().copied(), {
+                let last = Hopping::new(length, slide).last_of(Time(time));
+                Some((last.start.0, last.end.0))
+            });
+            prop_assert!(i64::try_from(got.len()).unwrap() <= Hopping::new(length, slide).at_once());
             prop_assert_eq!(got, expected);
         }
 

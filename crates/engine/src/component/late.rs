@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::shipping::Shipment;
 use super::{Component, Incoming};
 use crate::event::{Data, DeadLetter, Event};
-use crate::id::{self, Id};
+use crate::id::{Hash, Id};
 use crate::time::Time;
 
 /// Ids of late messages as they are sent on.
@@ -26,8 +26,13 @@ impl Component {
         if !self.keeps_late {
             return self.ack(message.input, message.token);
         }
+        // It is in no window, where its place among others would tell it from its like.
+        let topic = self.inputs[message.input].topic(message.topic);
+        let place = super::intake::identify(None, topic, message, self.sequence);
+        let mut name = Hash::of_component(LATE, &self.uid);
+        name.row([id, place].into_iter());
         let event = Event {
-            id: id::of_one(LATE, &self.uid, id).hex(),
+            id: name.finish().hex(),
             source: Arc::clone(&self.source),
             kind: Cow::Borrowed("io.vivien.streaming.late"),
             time: at,

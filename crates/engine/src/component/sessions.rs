@@ -48,6 +48,9 @@ impl Component {
         let bounds = if kept { Some(after) } else { before };
         if let Some(bounds) = bounds {
             self.budget.add(Some(input), grown);
+            if before.is_none() {
+                self.budget.add(None, overhead(&key));
+            }
             open.set_bounds(bounds);
             self.sessions.insert((key.clone(), bounds.start), bounds.end);
             self.open.insert(slot(bounds, key), open);
@@ -110,7 +113,15 @@ impl Component {
     /// A session takes no more messages.
     pub(super) fn end_session(&mut self, slot: Slot) {
         if !self.sessions.is_empty() {
-            self.sessions.remove(&(slot.key, slot.start));
+            let bytes = overhead(&slot.key);
+            if self.sessions.remove(&(slot.key, slot.start)).is_some() {
+                self.budget.sub(None, bytes);
+            }
         }
     }
+}
+
+/// Bytes that a session takes besides its messages.
+fn overhead(key: &[u8]) -> u64 {
+    (2 * key.len() + size_of::<OpenWindow>() + size_of::<Slot>() + 512) as u64
 }

@@ -33,6 +33,9 @@ pub enum Clause {
     Key(usize),
 }
 
+/// Windows that one message may go into: each keeps it.
+const MAX_AT_ONCE: i64 = 1_000;
+
 /// Why a component's expressions can't be used.
 #[derive(Clone, Debug, Error)]
 pub enum SpecError {
@@ -63,6 +66,11 @@ pub enum SpecError {
         /// The input.
         variable: String,
     },
+    /// Windows that overlap too often.
+    #[error(
+        "an event would be in {0} windows at once; at most {MAX_AT_ONCE} are possible: make `slide` longer or `window` shorter"
+    )]
+    TooManyWindows(i64),
     /// What nothing runs yet.
     #[error("{0} can't run yet")]
     NotSupported(&'static str),
@@ -102,6 +110,12 @@ impl JoinSpec {
         }
         if query.inputs.iter().any(|input| input.table.is_some()) {
             return Err(vec![SpecError::NotSupported("a table")]);
+        }
+        let windows = Windowing::new(query.windows);
+        if let Windowing::Hopping(hops) = windows
+            && hops.at_once() > MAX_AT_ONCE
+        {
+            return Err(vec![SpecError::TooManyWindows(hops.at_once())]);
         }
         let times = Unbound::compile(query)?;
         let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
@@ -146,7 +160,7 @@ impl JoinSpec {
             emit: query.emit,
             by_name,
             fields,
-            windows: Windowing::new(query.windows),
+            windows,
             times: times.bind(&layouts),
             layouts,
         })
