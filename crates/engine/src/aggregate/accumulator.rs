@@ -133,6 +133,9 @@ impl Accumulator {
             | Accumulator::Max(kept)
             | Accumulator::First(kept)
             | Accumulator::Last(kept) => kept.value().unwrap_or(Value::Null),
+            Accumulator::Collect(count, _) if reading == Reading::Size => {
+                Value::Int(i64::try_from(*count).unwrap_or(i64::MAX))
+            }
             Accumulator::Collect(_, bytes) => {
                 let mut items = Vec::new();
                 let mut rest = &**bytes;

@@ -20,7 +20,14 @@ const GREATEST: u8 = 51;
 #[derive(Clone, Debug)]
 pub(super) enum Distinct {
     Exact(BTreeSet<u128>),
-    Estimated(Box<[u8; REGISTERS]>),
+    Estimated(Box<Registers>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Registers {
+    registers: [u8; REGISTERS],
+    /// How many registers hold each value: what the estimate is made of.
+    counts: [u32; GREATEST as usize + 1],
 }
 
 impl Default for Distinct {
@@ -45,15 +52,15 @@ impl Distinct {
                     self.estimate();
                 }
             }
-            Distinct::Estimated(registers) => note(registers, hash),
+            Distinct::Estimated(registers) => registers.note(hash),
         }
     }
 
     fn estimate(&mut self) {
         if let Distinct::Exact(hashes) = self {
-            let mut registers = Box::new([0; REGISTERS]);
+            let mut registers = Box::new(Registers::new());
             for hash in hashes.iter() {
-                note(&mut registers, *hash);
+                registers.note(*hash);
             }
             *self = Distinct::Estimated(registers);
         }
@@ -65,8 +72,8 @@ impl Distinct {
             Distinct::Estimated(theirs) => {
                 self.estimate();
                 if let Distinct::Estimated(registers) = self {
-                    for (mine, other) in registers.iter_mut().zip(theirs.iter()) {
-                        *mine = (*mine).max(*other);
+                    for (at, rank) in theirs.registers.iter().enumerate() {
+                        registers.raise(at, *rank);
                     }
                 }
             }
@@ -76,16 +83,15 @@ impl Distinct {
     pub(super) fn count(&self) -> i64 {
         match self {
             Distinct::Exact(hashes) => i64::try_from(hashes.len()).unwrap_or(i64::MAX),
-            Distinct::Estimated(registers) => estimate(registers),
+            Distinct::Estimated(registers) => registers.estimate(),
         }
     }
 
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            // Nodes of the tree hold 11 entries and are two thirds full.
-            Distinct::Exact(hashes) => hashes.len() * 26,
-            Distinct::Estimated(_) => REGISTERS,
+            Distinct::Exact(hashes) => super::tree_bytes(hashes.len()),
+            Distinct::Estimated(_) => size_of::<Registers>(),
         }
     }
 
@@ -100,16 +106,22 @@ impl Distinct {
             }
             Distinct::Estimated(registers) => {
                 out.push(1);
-                out.extend_from_slice(&**registers);
+                out.extend_from_slice(&registers.registers);
             }
         }
     }
 
     pub(super) fn decode(from: &mut &[u8]) -> Option<Distinct> {
         if *from.split_off_first()? == 1 {
-            let registers: Box<[u8; REGISTERS]> = Box::new(take(from)?);
-            let possible = registers.iter().all(|register| *register <= GREATEST);
-            return possible.then_some(Distinct::Estimated(registers));
+            let ranks: [u8; REGISTERS] = take(from)?;
+            let mut registers = Box::new(Registers::new());
+            for (at, rank) in ranks.into_iter().enumerate() {
+                if rank > GREATEST {
+                    return None;
+                }
+                registers.raise(at, rank);
+            }
+            return Some(Distinct::Estimated(registers));
         }
         let count = usize::try_from(u32::from_be_bytes(take(from)?)).ok()?;
         if count > EXACT {
@@ -120,35 +132,51 @@ impl Distinct {
     }
 }
 
-fn note(registers: &mut [u8; REGISTERS], hash: u128) {
-    let hash = (hash >> 64) as u64;
-    let register = usize::try_from(hash >> (64 - BITS)).unwrap_or(0);
-    // One more than the leading zeros of the other bits; the bit after the last ends it.
-    let zeros = (hash << BITS | 1 << (BITS - 1)).leading_zeros();
-    let rank = u8::try_from(zeros + 1).unwrap_or(GREATEST);
-    if let Some(known) = registers.get_mut(register) {
-        *known = (*known).max(rank);
-    }
-}
-
-fn estimate(registers: &[u8; REGISTERS]) -> i64 {
-    let mut counts = [0_u32; GREATEST as usize + 1];
-    for register in registers {
-        if let Some(count) = counts.get_mut(usize::from(*register)) {
-            *count += 1;
+impl Registers {
+    fn new() -> Registers {
+        let mut counts = [0; GREATEST as usize + 1];
+        counts[0] = 1 << BITS;
+        Registers {
+            registers: [0; REGISTERS],
+            counts,
         }
     }
-    let many = f64::from(1_u32 << BITS);
-    let part = |at: usize| f64::from(counts.get(at).copied().unwrap_or(0)) / many;
-    let mut z = many * tau(1.0 - part(usize::from(GREATEST)));
-    for at in (1..usize::from(GREATEST)).rev() {
-        z = 0.5 * (z + f64::from(counts.get(at).copied().unwrap_or(0)));
+
+    fn note(&mut self, hash: u128) {
+        let hash = (hash >> 64) as u64;
+        let register = usize::try_from(hash >> (64 - BITS)).unwrap_or(0);
+        // One more than the leading zeros of the other bits; the bit after the last ends it.
+        let zeros = (hash << BITS | 1 << (BITS - 1)).leading_zeros();
+        self.raise(register, u8::try_from(zeros + 1).unwrap_or(GREATEST));
     }
-    z += many * sigma(part(0));
-    let estimate = many / (2.0 * std::f64::consts::LN_2) * many / z;
-    #[allow(clippy::cast_possible_truncation)] // saturates
-    let rounded = estimate.round() as i64;
-    rounded
+
+    /// Has a register hold at least a value.
+    fn raise(&mut self, register: usize, rank: u8) {
+        let Some(known) = self.registers.get_mut(register).filter(|known| **known < rank) else {
+            return;
+        };
+        if let Some(count) = self.counts.get_mut(usize::from(*known)) {
+            *count -= 1;
+        }
+        if let Some(count) = self.counts.get_mut(usize::from(rank)) {
+            *count += 1;
+        }
+        *known = rank;
+    }
+
+    fn estimate(&self) -> i64 {
+        let many = f64::from(1_u32 << BITS);
+        let part = |at: usize| f64::from(self.counts.get(at).copied().unwrap_or(0)) / many;
+        let mut z = many * tau(1.0 - part(usize::from(GREATEST)));
+        for at in (1..usize::from(GREATEST)).rev() {
+            z = 0.5 * (z + f64::from(self.counts.get(at).copied().unwrap_or(0)));
+        }
+        z += many * sigma(part(0));
+        let estimate = many / (2.0 * std::f64::consts::LN_2) * many / z;
+        #[allow(clippy::cast_possible_truncation)] // saturates
+        let rounded = estimate.round() as i64;
+        rounded
+    }
 }
 
 #[allow(clippy::float_cmp)] // until nothing changes any more

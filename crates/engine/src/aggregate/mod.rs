@@ -32,6 +32,11 @@ pub(crate) fn write_key(value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Eval
     key::write(value, out, key::MAX_KEY)
 }
 
+/// The memory that so many entries of 16 bytes take in a tree whose nodes hold 11, and may be but half full.
+fn tree_bytes(entries: usize) -> usize {
+    entries.div_ceil(6) * 200
+}
+
 /// What a component gathers and makes of groups, ready to run.
 #[derive(Clone, Debug)]
 pub struct GroupSpec {

@@ -94,8 +94,7 @@ impl Quantiles {
 
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
-        // Nodes of the tree hold 11 entries and are two thirds full.
-        self.counts.len() * 26
+        super::tree_bytes(self.counts.len())
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {

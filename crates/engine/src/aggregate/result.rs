@@ -74,7 +74,7 @@ impl<'g> GroupResult<'g> {
 
     /// What `previous` is to read in the group's next window. An expression that fails is null there.
     pub fn next_previous(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = self.spec.programs.previous_mark.to_vec();
         for program in &self.spec.programs.previous {
             let values = self.values(program);
             let before = out.len();
@@ -128,7 +128,11 @@ impl<'g> GroupResult<'g> {
         };
         let numbers = programs.keys.iter().map(|(_, numbers)| *numbers);
         let mut previous = Vec::new();
-        let mut rest = self.previous.unwrap_or_default();
+        // What was kept for other expressions, before an edit, says nothing of these.
+        let kept = self
+            .previous
+            .and_then(|bytes| bytes.strip_prefix(&programs.previous_mark));
+        let mut rest = kept.unwrap_or_default();
         while let Some(value) = stored::read(&mut rest) {
             previous.push(value);
         }

@@ -78,7 +78,7 @@ fn run(group_by: &[&str], select: &str, rows: &[Fields<'_>]) -> Vec<String> {
 fn every_aggregate_of_a_group() {
     let select = "{'k': a.k, 'n': count(), 'nx': count(a.x), 'sum': sum(a.x), 'avg': avg(a.x), 'min': min(a.x), \
         'max': max(a.x), 'first': first(a.x), 'last': last(a.x), 'all': collect(a.x), 'sd': stddev(a.x), \
-        'var': variance(a.x), 'p': percentile(a.x, 0.5), 'd': countDistinct(a.x), 'end': window.end}";
+        'var': variance(a.x), 'p': percentile(a.x, 0.5), 's': size(collect(a.x)) + collect(a.x).size(), 'd': countDistinct(a.x), 'end': window.end}";
     let mut rows: Vec<Fields<'_>> = [3.0, 1.0, 2.0, 2.0].map(|x| number(1.0, x)).into();
     rows.push([Field::Number(1.0), Field::Null, Field::Absent]);
     rows.push([Field::Number(1.0), Field::Absent, Field::Absent]);
@@ -87,10 +87,10 @@ fn every_aggregate_of_a_group() {
         run(&["a.k"], select, &rows),
         [
             "{\"k\":null,\"n\":1,\"nx\":0,\"sum\":null,\"avg\":null,\"min\":null,\"max\":null,\"first\":null,\
-             \"last\":null,\"all\":[],\"sd\":null,\"var\":null,\"p\":null,\"d\":0,\
+             \"last\":null,\"all\":[],\"sd\":null,\"var\":null,\"p\":null,\"s\":0,\"d\":0,\
              \"end\":\"1970-01-01T00:01:00Z\"}",
             "{\"k\":1,\"n\":6,\"nx\":4,\"sum\":8,\"avg\":2,\"min\":1,\"max\":3,\"first\":3,\"last\":2,\
-             \"all\":[3,1,2,2],\"sd\":0.816496580927726,\"var\":0.6666666666666666,\"p\":2,\"d\":3,\
+             \"all\":[3,1,2,2],\"sd\":0.816496580927726,\"var\":0.6666666666666666,\"p\":2,\"s\":8,\"d\":3,\
              \"end\":\"1970-01-01T00:01:00Z\"}",
         ]
     );
@@ -120,6 +120,18 @@ fn previous_is_that_of_the_last_result() {
     second.select(&mut out).unwrap();
     assert_eq!(out, b"[11,11,11,null]");
     assert_eq!(second.having(), Ok(false));
+    // Another expression knows nothing of it.
+    let edited = self::spec(
+        &["a.k"],
+        Some("[previous(avg(a.x)), previous(first(a.y), 'none')]"),
+        None,
+    );
+    let (mut other, mut out) = (Groups::new(), Vec::new());
+    add(&mut other, &edited, &numbered(&[number(1.0, 5.0)]));
+    let (_, only) = other.sorted()[0];
+    let third = GroupResult::new(&edited, key, only, WINDOW, Some(&previous));
+    third.select(&mut out).unwrap();
+    assert_eq!(out, b"[null,\"none\"]");
     let encoded = {
         let mut bytes = Vec::new();
         group.encode(&mut bytes);

@@ -51,6 +51,8 @@ pub(crate) enum Gather {
 pub(crate) enum Reading {
     /// Itself.
     Value,
+    /// How many there are.
+    Size,
     /// The mean.
     Mean,
     /// The sample's standard deviation.

@@ -45,6 +45,8 @@ pub(crate) struct Programs {
     pub(crate) gathers: Vec<(Gather, Option<Program>)>,
     pub(crate) readings: Vec<(usize, Reading)>,
     pub(crate) previous: Vec<Program>,
+    /// Tells what `previous` looks back at from what it looked at before an edit.
+    pub(crate) previous_mark: [u8; 8],
     pub(crate) select: Program,
     pub(crate) having: Option<Program>,
     pub(crate) trigger: Option<Program>,
@@ -251,6 +253,17 @@ impl Grouped {
         self.keys.iter().map(|(key, _)| key)
     }
 
+    fn previous_mark(&self) -> [u8; 8] {
+        let mut texts = Vec::new();
+        for expr in self.keys().chain(&self.previous) {
+            texts.extend_from_slice(expr.source().as_bytes());
+            texts.push(0);
+        }
+        let mut mark = [0; 8];
+        mark.copy_from_slice(&blake3::hash(&texts).as_bytes()[..8]);
+        mark
+    }
+
     pub(crate) fn programs(&self, layouts: &[&Layout]) -> Programs {
         Programs {
             keys: self
@@ -265,6 +278,7 @@ impl Grouped {
                 .collect(),
             readings: self.readings.clone(),
             previous: self.previous.iter().map(|one| one.bind(&[])).collect(),
+            previous_mark: self.previous_mark(),
             select: self.select.bind(&[]),
             having: self.having.as_ref().map(|one| one.bind(&[])),
             trigger: self.trigger.as_ref().map(|one| one.bind(&[])),

@@ -135,6 +135,13 @@ impl Compiler<'_> {
             operands.push(operand);
             types.push(found);
         }
+        if name == "size"
+            && let Some(size) = operands
+                .first()
+                .and_then(|operand| self.size_of_collected(*operand, span))
+        {
+            return Ok(size);
+        }
         if name == "matches"
             && let [text, regex] = *operands
             && let Some(source) = self.constant_text(regex)

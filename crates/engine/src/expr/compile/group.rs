@@ -148,17 +148,26 @@ impl Compiler<'_> {
         let gather = aggregate.gather(!args.is_empty());
         let gathered = self.gathered(aggregate, gather, args.first().copied())?;
         let group = self.group.get_or_insert_default();
-        let found = (gathered, reading);
-        let place = group.readings.iter().position(|known| *known == found);
-        let place = place.unwrap_or_else(|| {
-            group.readings.push(found);
-            group.readings.len() - 1
-        });
+        let place = group.reading((gathered, reading));
         let known = group.gathered.get(gathered);
         let (types, nesting) = known.map_or((Types::NULL, 0), |one| (one.types, one.nesting));
         let op = self.push(Op::Aggregate(place), span);
         self.set_nesting(nesting + u32::from(aggregate == Aggregate::Collect));
         self.check_nesting((op, aggregate.result(types)))
+    }
+
+    /// `size(collect(x))`: known without making the list, which a trigger would for each message.
+    pub(super) fn size_of_collected(&mut self, operand: OpId, span: Span) -> Option<Typed> {
+        let Op::Aggregate(at) = self.unit.op(operand) else {
+            return None;
+        };
+        let group = self.group.as_mut()?;
+        let (gathered, _) = *group.readings.get(*at)?;
+        if group.gathered.get(gathered)?.gather != Gather::Collect {
+            return None;
+        }
+        let place = group.reading((gathered, Reading::Size));
+        Some((self.push(Op::Aggregate(place), span), Types::INT))
     }
 
     /// What gathers for an aggregate, shared between all that need the same.
@@ -340,6 +349,15 @@ impl<'c> GroupScope<'c> {
             keys,
             ..GroupScope::default()
         }
+    }
+
+    /// The place of a reading, which is added if it is new.
+    fn reading(&mut self, wanted: (usize, Reading)) -> usize {
+        let known = self.readings.iter().position(|known| *known == wanted);
+        known.unwrap_or_else(|| {
+            self.readings.push(wanted);
+            self.readings.len() - 1
+        })
     }
 
     /// The reading that counts the group's messages.
