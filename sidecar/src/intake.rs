@@ -64,7 +64,7 @@ impl Intake {
     pub(crate) async fn subscribe(
         plan: &Plan,
         brokers: &Brokers,
-        status: &Status,
+        status: &Arc<Status>,
     ) -> Result<Intake, BrokerError> {
         let mut topics: Vec<(&Topic, Vec<usize>)> = Vec::new();
         let mut reader_of = Vec::new();
@@ -95,6 +95,9 @@ impl Intake {
             let inputs: Arc<[usize]> = inputs.into();
             let (pause, paused) = watch::channel(false);
             let (acks, tokens) = mpsc::unbounded_channel();
+            if let Some(fault) = source.fault() {
+                reading_tasks.spawn(watch_over(fault, Arc::clone(status), reading(topic)));
+            }
             let read = read(
                 source,
                 Arc::clone(&inputs),
@@ -269,6 +272,20 @@ async fn read(
         let lost = matches!(incoming, Incoming::Lost(..));
         if out.send(incoming).await.is_err() || lost {
             return;
+        }
+    }
+}
+
+/// Keeps what is known of a connection that is mended by its source.
+async fn watch_over(
+    mut fault: watch::Receiver<Option<BrokerError>>,
+    status: Arc<Status>,
+    connection: Connection,
+) {
+    while fault.changed().await.is_ok() {
+        match &*fault.borrow_and_update() {
+            Some(error) => status.missing_because(&connection, &error.to_string()),
+            None => status.connected(&connection),
         }
     }
 }

@@ -17,8 +17,13 @@ use crate::status::{Connection, Status};
 pub(crate) struct Publisher {
     name: Arc<str>,
     sink: watch::Receiver<Option<Arc<dyn Sink>>>,
+    /// Why its broker seems to be gone.
+    lost: watch::Sender<Option<BrokerError>>,
     patience: Duration,
 }
+
+/// Reasons for which a broker, and not a message, is to blame.
+const LOST: [&str; 3] = ["Unreachable", "ConnectionLost", "Timeout"];
 
 impl Publisher {
     /// Publishes one message, and waits until the broker has it.
@@ -37,13 +42,18 @@ impl Publisher {
                 || Err(self.error("NoAnswer", "the broker did not say whether it took the message"));
             results.pop().unwrap_or_else(nothing)
         };
-        match timeout(self.patience, publish).await {
-            Ok(result) => result,
-            Err(_) => Err(self.error(
+        let result = timeout(self.patience, publish).await.unwrap_or_else(|_| {
+            Err(self.error(
                 "Timeout",
                 "the broker did not answer in time; is it up, and reachable from here?",
-            )),
+            ))
+        });
+        if let Err(error) = &result
+            && LOST.contains(&error.reason)
+        {
+            self.lost.send_replace(Some(error.clone()));
         }
+        result
     }
 
     fn error(&self, reason: &'static str, what: &str) -> BrokerError {
@@ -66,6 +76,7 @@ pub(crate) fn connect(
     let mut publishers = BTreeMap::new();
     for (name, broker, consumers) in brokers {
         let (sender, sink) = watch::channel(None);
+        let (lost, mut loss) = watch::channel(None);
         let connection = Connection::Publish {
             cluster_stream: name.clone(),
         };
@@ -73,6 +84,7 @@ pub(crate) fn connect(
         let publisher = Publisher {
             name: name.as_str().into(),
             sink,
+            lost,
             patience,
         };
         publishers.insert(name.clone(), publisher);
@@ -85,8 +97,20 @@ pub(crate) fn connect(
                         sender.send_replace(Some(sink));
                         status.connected(&connection);
                         tracing::info!(clusterStream = %name, "ready to publish");
+                        // What failed before is of the past.
+                        loss.mark_unchanged();
                         // The publishers' half ends with the last of them.
-                        return sender.closed().await;
+                        let Ok(()) = loss.changed().await else {
+                            return;
+                        };
+                        // A sink connects again by itself, but only when it is to publish: who looks at the status
+                        // may wait for that before anything is published.
+                        if let Some(error) = &*loss.borrow_and_update() {
+                            status.missing_because(&connection, &error.to_string());
+                            tracing::warn!(%error, reason = error.reason, "can't publish any more; trying again");
+                        }
+                        retry.reset();
+                        sleep(retry.next()).await;
                     }
                     Err(error) => {
                         status.missing_because(&connection, &error.to_string());

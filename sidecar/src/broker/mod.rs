@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use streaming_engine::time::Time;
 use streaming_plan::{ClusterStream, Protocol};
+use tokio::sync::watch;
 
 pub use url::{UrlError, reached_at};
 
@@ -77,6 +78,12 @@ pub trait Source: Send {
     /// The connection is gone for good: what was not acked will be redelivered to a new source, and this one's
     /// tokens mean nothing any more. Faults that a source can mend without that are not errors.
     async fn receive(&mut self) -> Result<Received, BrokerError>;
+
+    /// What keeps a source that mends its connection by itself from reading right now; `None` for one whose connection
+    /// is lost for good.
+    fn fault(&self) -> Option<watch::Receiver<Option<BrokerError>>> {
+        None
+    }
 }
 
 /// The acking half of a subscription.

@@ -10,4 +10,5 @@ mod delivery;
 mod end;
 mod inbound;
 mod publish;
+mod readiness;
 mod session;

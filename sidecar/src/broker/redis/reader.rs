@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, RedisResult};
 use streaming_engine::time::Time;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::super::backoff::Backoff;
@@ -30,6 +30,7 @@ const BLOCK: Duration = Duration::from_secs(5);
 /// The reading half of a subscription.
 pub(super) struct Reader {
     batches: mpsc::Receiver<Result<Received, BrokerError>>,
+    fault: watch::Receiver<Option<BrokerError>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -44,6 +45,7 @@ impl Reader {
         times: Option<Times>,
     ) -> Result<Reader, BrokerError> {
         let (sender, batches) = mpsc::channel(1);
+        let (tell, fault) = watch::channel(None);
         let most = in_flight.map_or(BATCH, |most| usize::try_from(most).unwrap_or(BATCH));
         let mut reading = Reading {
             link: Arc::clone(link),
@@ -56,6 +58,7 @@ impl Reader {
             recovered: false,
             claims: times.map(Claims::new),
             sender,
+            fault: tell,
         };
         let connection = reading.connect().await.map_err(|error| explain(link, &error))?;
         let mut tasks = vec![tokio::spawn(reading.run(connection))];
@@ -63,7 +66,11 @@ impl Reader {
             let (held, commands) = (Arc::clone(held), Arc::clone(commands));
             tasks.push(tokio::spawn(claim::keep(times, member.clone(), held, commands)));
         }
-        Ok(Reader { batches, tasks })
+        Ok(Reader {
+            batches,
+            fault,
+            tasks,
+        })
     }
 }
 
@@ -75,6 +82,10 @@ impl Source for Reader {
             // It has said why, and was asked again nevertheless.
             None => std::future::pending().await,
         }
+    }
+
+    fn fault(&self) -> Option<watch::Receiver<Option<BrokerError>>> {
+        Some(self.fault.clone())
     }
 }
 
@@ -100,6 +111,8 @@ struct Reading {
     recovered: bool,
     claims: Option<Claims>,
     sender: mpsc::Sender<Result<Received, BrokerError>>,
+    /// Why nothing can be read now.
+    fault: watch::Sender<Option<BrokerError>>,
 }
 
 /// Why reading stopped.
@@ -150,8 +163,12 @@ impl Reading {
             // What was on its way when the connection broke is pending now, and was never seen.
             self.again.get_or_insert(self.last);
             tracing::warn!(topic = &*self.member.topic, error = %explained, "can't read, trying again");
+            self.fault.send_replace(Some(explained));
             backoff.wait().await;
             connection = self.connect().await;
+            if connection.is_ok() {
+                self.fault.send_replace(None);
+            }
         }
     }
 
