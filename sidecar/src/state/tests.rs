@@ -113,7 +113,7 @@ proptest! {
         let mut model = MemoryState::default();
         for changes in batches {
             let changes = changes.into_iter().map(|(key, value)| (key, value.map(Vec::from))).collect();
-            let batch = Batch { changes };
+            let batch = Batch { changes, ..Batch::default() };
             model.apply(batch.clone()).unwrap();
             disk.apply(batch).unwrap();
             disk.sync().unwrap();
