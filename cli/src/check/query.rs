@@ -1,5 +1,7 @@
 //! A windowed component in words: when its messages happened, what is collected, and how it leaves.
 
+use std::fmt::Write as _;
+
 use streaming_engine::time::Time;
 use streaming_plan::{Emit, JoinKind, Query, QueryInput};
 
@@ -30,7 +32,7 @@ pub(super) fn lines(query: &Query) -> Vec<String> {
         Emit::Batch => {}
         Emit::Each => lines.push("a message for each result".to_owned()),
         Emit::Updates => {
-            lines.push("early results, at most once a second, that later ones replace".to_owned())
+            lines.push("early results, at most once a second, that later ones replace".to_owned());
         }
     }
     lines
@@ -44,10 +46,14 @@ fn input(input: &QueryInput) -> Option<String> {
     let time = input.time.as_ref()?;
     let mut line = format!("{name}: happened at {}", time.timestamp);
     if time.out_of_orderness > 0 {
-        line += &format!(", up to {} s out of order", seconds(Time(time.out_of_orderness)));
+        let _ = write!(
+            line,
+            ", up to {} s out of order",
+            seconds(Time(time.out_of_orderness))
+        );
     }
     if let Some(idle) = time.idle_timeout {
-        line += &format!(", idle after {} s", seconds(Time(idle)));
+        let _ = write!(line, ", idle after {} s", seconds(Time(idle)));
     }
     Some(line)
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use streaming_plan::{Edge, Guarantee, Input, Output, Plan, Protocol, Query, Role, Topic, Windows};
+use streaming_engine::expr::has_aggregate;
+use streaming_plan::{
+    Edge, Emit, Guarantee, Input, JoinKind, Output, Plan, Protocol, Query, Role, Topic, Windows,
+};
 
 use crate::properties;
 
@@ -129,8 +132,14 @@ fn leaving(plan: &Plan, output: &Output) -> Guarantee {
             repeats.push("windows by receipt time may regroup after a crash");
             improve.get_or_insert_with(|| "event time (`timestamp` on the Streams)".to_owned());
         }
-        // Without a clock the same messages make the same windows, and so the same ids.
+        // Without a clock the same messages make the same windows. But a window's messages are acknowledged one by one,
+        // and what is made again of some of them has the ids that it had only where each row depends on its own alone.
         Role::Window(query) => {
+            if !is_by_row(query) {
+                repeats.push(
+                    "a crash between the acknowledgements of a window makes it again of what is left of it",
+                );
+            }
             if waits_by_the_clock(query) {
                 repeats.push("windows that a silent Stream leaves to the clock (idleTimeout) may regroup after a crash");
             }
@@ -162,6 +171,15 @@ fn late(plan: &Plan, to: &Topic) -> Guarantee {
 
 fn in_event_time(query: &Query) -> bool {
     query.inputs.iter().any(|input| input.time.is_some())
+}
+
+/// Whether each result is of the messages in it, whatever else is in the window.
+fn is_by_row(query: &Query) -> bool {
+    let groups = !query.group_by.is_empty()
+        || query.having.is_some()
+        || query.trigger.is_some()
+        || query.select.as_deref().is_some_and(has_aggregate);
+    query.join == JoinKind::Inner && query.emit == Emit::Each && !groups
 }
 
 fn waits_by_the_clock(query: &Query) -> bool {

@@ -74,6 +74,8 @@ pub const MIXED_TIME: &str = "MixedTime";
 pub const WINDOW_NEEDED: &str = "WindowNeeded";
 /// Something is asked of groups or aggregates, and there are none.
 pub const NOTHING_AGGREGATED: &str = "NothingAggregated";
+/// Windows overlap so much that a message would be in too many of them.
+pub const TOO_MANY_WINDOWS: &str = "TooManyWindows";
 /// A row has no message of that input.
 pub const NOT_IN_ROW: &str = "NotInRow";
 /// A Table is used as what it can't be: an input by itself, or the side of a join that gives rows of its own.

@@ -84,6 +84,7 @@ pub(super) fn query(
         },
         trigger: text(fields.trigger),
     };
+    good &= hops(resource, query.windows, report);
     good &= groups(resource, &query, report);
     good &= compiles(resource, fields, &query, report);
     relates(resource, &query, report);
@@ -198,6 +199,24 @@ fn agree_on_time(resource: &Resource, inputs: &[Input<'_, '_>], report: &mut Rep
         }
     }
     good
+}
+
+/// The most windows that one message can be in.
+const MOST_WINDOWS: i64 = 1_000;
+
+/// A message costs as often as it is in a window. Returns whether that is bearable.
+fn hops(resource: &Resource, windows: Windows, report: &mut Report) -> bool {
+    let Windows::Hopping { length, slide } = windows else {
+        return true;
+    };
+    let most = length.saturating_add(slide - 1) / slide.max(1);
+    if most <= MOST_WINDOWS {
+        return true;
+    }
+    let message = format!("each message is in {most} windows; at most {MOST_WINDOWS} are possible");
+    let problem = resource.at("spec.slide", reason::TOO_MANY_WINDOWS, message);
+    report.problem(resource, problem.help("lengthen slide, or shorten window"));
+    false
 }
 
 /// Updates are of groups. Returns whether there are any, if they are asked for.
