@@ -84,7 +84,6 @@ pub(super) fn query(
         },
         trigger: text(fields.trigger),
     };
-    good &= hops(resource, query.windows, report);
     good &= groups(resource, &query, report);
     good &= compiles(resource, fields, &query, report);
     relates(resource, &query, report);
@@ -201,24 +200,6 @@ fn agree_on_time(resource: &Resource, inputs: &[Input<'_, '_>], report: &mut Rep
     good
 }
 
-/// The most windows that one message can be in.
-const MOST_WINDOWS: i64 = 1_000;
-
-/// A message costs as often as it is in a window. Returns whether that is bearable.
-fn hops(resource: &Resource, windows: Windows, report: &mut Report) -> bool {
-    let Windows::Hopping { length, slide } = windows else {
-        return true;
-    };
-    let most = length.saturating_add(slide - 1) / slide.max(1);
-    if most <= MOST_WINDOWS {
-        return true;
-    }
-    let message = format!("each message is in {most} windows; at most {MOST_WINDOWS} are possible");
-    let problem = resource.at("spec.slide", reason::TOO_MANY_WINDOWS, message);
-    report.problem(resource, problem.help("lengthen slide, or shorten window"));
-    false
-}
-
 /// Updates are of groups. Returns whether there are any, if they are asked for.
 fn groups(resource: &Resource, query: &Query, report: &mut Report) -> bool {
     let aggregates = !query.group_by.is_empty()
@@ -273,6 +254,7 @@ fn problem(
             let found = resource.at(fields.of(clause).0, reason::NOT_IN_ROW, message);
             found.help(format!("read `{variable}` in `on`"))
         }
+        SpecError::TooManyWindows(_) => resource.at("spec.slide", reason::TOO_MANY_WINDOWS, message),
         // What is wrong is to be mended first.
         SpecError::NotSupported(_) if is_refused => return None,
         SpecError::NotSupported(what) => {
