@@ -76,7 +76,7 @@ pub(crate) fn connect(
     let mut publishers = BTreeMap::new();
     for (name, broker, consumers) in brokers {
         let (sender, sink) = watch::channel(None);
-        let (lost, mut loss) = watch::channel(None);
+        let (lost, mut faults) = watch::channel(None);
         let connection = Connection::Publish {
             cluster_stream: name.clone(),
         };
@@ -98,14 +98,14 @@ pub(crate) fn connect(
                         status.connected(&connection);
                         tracing::info!(clusterStream = %name, "ready to publish");
                         // What failed before is of the past.
-                        loss.mark_unchanged();
+                        faults.mark_unchanged();
                         // The publishers' half ends with the last of them.
-                        let Ok(()) = loss.changed().await else {
+                        let Ok(()) = faults.changed().await else {
                             return;
                         };
                         // A sink connects again by itself, but only when it is to publish: who looks at the status
                         // may wait for that before anything is published.
-                        if let Some(error) = &*loss.borrow_and_update() {
+                        if let Some(error) = &*faults.borrow_and_update() {
                             status.missing_because(&connection, &error.to_string());
                             tracing::warn!(%error, reason = error.reason, "can't publish any more; trying again");
                         }
