@@ -1,6 +1,11 @@
 //! Gathering groups at full speed on one core.
 
-#![allow(missing_docs, clippy::expect_used, clippy::disallowed_methods)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::disallowed_methods
+)]
 
 use std::hint::black_box;
 
