@@ -150,6 +150,11 @@ impl Ledger {
         self.groups.remove(&id).map(|group| group.messages)
     }
 
+    /// Whether anything depends on a group still.
+    pub(crate) fn holds(&self, id: GroupId) -> bool {
+        self.groups.contains_key(&id)
+    }
+
     /// Whether no message is held.
     pub(crate) fn is_empty(&self) -> bool {
         self.groups.is_empty()

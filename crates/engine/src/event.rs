@@ -33,7 +33,10 @@ pub struct Event {
     /// Why it is a dead letter, if it is one.
     pub dead_letter: Option<DeadLetter>,
     /// The extension attribute `watermark`: of the events that come after this one, none happened before it.
+    /// The last result of a window has it.
     pub watermark: Option<Time>,
+    /// The extension attribute `sequence`: the number of this update among those of its group.
+    pub sequence: Option<u64>,
 }
 
 /// The place a message was taken from.
@@ -112,6 +115,9 @@ impl Event {
         {
             attribute(&mut out, "watermark", &watermark.to_string());
         }
+        if let Some(sequence) = self.sequence {
+            attribute(&mut out, "sequence", itoa::Buffer::new().format(sequence));
+        }
         if let Some(origin) = &self.origin {
             attribute(&mut out, "pubsubname", &origin.cluster_stream);
             attribute(&mut out, "topic", &origin.topic);
@@ -175,6 +181,7 @@ mod tests {
             dead_letter: None,
             subject: None,
             watermark: None,
+            sequence: None,
         }
     }
 

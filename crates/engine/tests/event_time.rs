@@ -501,6 +501,17 @@ fn a_message_without_a_time_is_a_dead_letter() {
 }
 
 #[test]
+fn the_last_result_of_a_window_says_how_far_time_is() {
+    let mut runner = Runner::new(config(&tumbling(10)));
+    deliver(
+        &mut runner,
+        &[at(0, 5, 1), at(1, 6, 1), at(1, 7, 1), at(0, 20, 1), at(1, 20, 1)],
+    );
+    let watermarks: Vec<_> = runner.accepted.iter().map(|(_, event)| event.watermark).collect();
+    assert_eq!(watermarks, [None, Some(Time(10 * MS))]);
+}
+
+#[test]
 fn a_joiner_feeds_a_joiner_through_the_watermark_that_it_sends() {
     let mut upper = Runner::new(config(&tumbling(10)));
     deliver(

@@ -105,6 +105,7 @@ fn data_of(event: Vec<u8>) -> Vec<u8> {
         dead_letter: None,
         subject: None,
         watermark: None,
+        sequence: None,
     };
     event.data().into_owned()
 }

@@ -56,7 +56,12 @@ impl Component {
         let window = self.window(windows, message.received, now);
         let (topic, sequence) = (self.inputs[message.input].topic(message.topic), self.sequence);
         let id = || identify(decoded.identity.as_ref(), topic, message, sequence);
-        if !self.enter(spec, window, message.input, (id, message.token)) {
+        if !self.enter(
+            spec,
+            window,
+            (message.input, message.received),
+            (id, message.token),
+        ) {
             self.counters.inputs[message.input].filtered += 1;
             self.ack(message.input, message.token);
         }
@@ -144,6 +149,7 @@ impl Component {
             dead_letter: None,
             subject: None,
             watermark: None,
+            sequence: None,
         };
         let group = self.hold_one(message);
         let shipment = Shipment {
@@ -176,6 +182,7 @@ impl Component {
             dead_letter: None,
             subject: None,
             watermark: None,
+            sequence: None,
         };
         if let Some(Identity { source, id, kind, .. }) = identity {
             event.id = id.into_owned();

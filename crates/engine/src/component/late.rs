@@ -49,6 +49,7 @@ impl Component {
             }),
             subject: None,
             watermark: None,
+            sequence: None,
         };
         let group = self.hold_one(message);
         let shipment = Shipment {

@@ -9,6 +9,7 @@
 mod budget;
 mod clock;
 mod config;
+mod early;
 mod effects;
 mod intake;
 mod late;
@@ -37,6 +38,7 @@ use crate::time::Time;
 use crate::window::Window;
 use budget::Budget;
 use clock::{Clock, Patience, START};
+use early::Updated;
 use effects::Effects;
 use reorder::Reorder;
 use sessions::Sessions;
@@ -65,6 +67,10 @@ pub struct Component {
     unsettled: FxHashMap<GroupId, Time>,
     /// Windows that ended by then were done with in an earlier life.
     settled: Time,
+    /// What was sent of groups whose windows are open.
+    updated: Updated,
+    /// When those that have changed are sent.
+    update_at: Option<Time>,
     /// Whether late messages are sent on.
     keeps_late: bool,
     /// When it was last called.
@@ -163,6 +169,8 @@ impl Component {
             closed: START,
             unsettled: FxHashMap::default(),
             settled,
+            updated: Updated::new(),
+            update_at: None,
             keeps_late: late,
             now: Time(i64::MIN),
             stuck: false,
@@ -224,6 +232,7 @@ impl Component {
             self.elapse(now);
             let until = self.clock.as_ref().map_or(now, Clock::watermark);
             self.progress(until, now, SLICE);
+            self.send_updates(now);
         }
         for outbox in 0..self.outboxes.len() {
             self.pump(outbox, now);
@@ -242,8 +251,13 @@ impl Component {
             let holds = !self.open.is_empty() || !self.reorder.is_empty();
             clock.deadline().filter(|_| holds)
         } else {
-            self.open.keys().next().map(|slot| slot.end)
+            let end = self.open.keys().next().map(|slot| slot.end);
+            end.filter(|end| *end < Time::MAX)
         };
+        let window = window
+            .into_iter()
+            .chain(self.update_at.filter(|_| self.live()))
+            .min();
         window.into_iter().chain(retry).min()
     }
 

@@ -53,7 +53,10 @@ impl Component {
             }
             open.set_bounds(bounds);
             self.sessions.insert((key.clone(), bounds.start), bounds.end);
-            self.open.insert(slot(bounds, key), open);
+            self.open.insert(slot(bounds, key.clone()), open);
+        }
+        if kept && spec.leaves_early() {
+            self.leave_early(spec, &slot(after, key), input, at);
         }
         kept
     }

@@ -135,6 +135,7 @@ impl Component {
             }),
             subject: None,
             watermark: None,
+            sequence: None,
         };
         self.send_dead_letter(letter, parcel.group, parcel.input, now);
         self.finish(parcel);
@@ -174,6 +175,7 @@ impl Component {
             }),
             subject: None,
             watermark: None,
+            sequence: None,
         };
         let group = self.hold_one(message);
         self.send_dead_letter(letter, group, message.input, now);

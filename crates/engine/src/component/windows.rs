@@ -42,7 +42,7 @@ impl Component {
         &mut self,
         spec: &JoinSpec,
         window: Window,
-        input: usize,
+        (input, at): (usize, Time),
         message: (impl FnOnce() -> Id, u64),
     ) -> bool {
         let seed = self.seed;
@@ -69,6 +69,9 @@ impl Component {
                     .push(Effect::OverBudget(OverBudget { window, held, budget }));
             }
         }
+        if spec.leaves_early() {
+            self.leave_early(spec, &Slot::new(window), input, at);
+        }
         true
     }
 
@@ -83,7 +86,7 @@ impl Component {
     ) {
         let mut kept = 0;
         let mut enter = |component: &mut Component, window: Window| {
-            if takes(component, window) && component.enter(spec, window, input, (|| id, token)) {
+            if takes(component, window) && component.enter(spec, window, (input, at), (|| id, token)) {
                 kept += 1;
             }
         };
@@ -158,9 +161,6 @@ impl Component {
         }
         let window = closing.bounds();
         let time = window.end;
-        // Where windows overlap, one row may be a result of several.
-        let overlap = matches!(spec.windows(), Windowing::Hopping(_));
-        let named = |id: Id| if overlap { id.in_window(window) } else { id };
         let Closed {
             results,
             failed,
@@ -184,20 +184,36 @@ impl Component {
             input: FIRST,
             attempts: 0,
         };
+        let mut events = Vec::with_capacity(results.len());
         for output in results {
-            let id = named(output.id);
-            let event = self.result(spec, Output { id, ..output }, time);
+            let id = Self::named(spec, window, output.id);
+            let sequence = spec
+                .sends_updates()
+                .then(|| self.next_update(window, &output, id));
+            if sequence == Some(None) {
+                continue;
+            }
+            let mut event = self.result(spec, Output { id, ..output }, time);
+            event.sequence = sequence.flatten();
+            events.push(event);
+        }
+        // After any other, those that follow could be late for who goes by it.
+        if let Some(last) = events.last_mut() {
+            last.watermark = self.clock.is_some().then_some(time);
+        }
+        for event in events {
             self.ship(event, &shipment, 0..self.recipients, now);
         }
+        self.forget_updates(window);
         for row in failed {
-            let id = named(row.id);
+            let id = Self::named(spec, window, row.id);
             let letter = self.failed_row(FailedRow { id, ..row }, now);
             self.send_dead_letter(letter, group, FIRST, now);
         }
         self.release(group);
     }
 
-    fn result(&self, spec: &JoinSpec, output: Output, time: Time) -> Event {
+    pub(super) fn result(&self, spec: &JoinSpec, output: Output, time: Time) -> Event {
         Event {
             id: output.id.hex(),
             source: Arc::clone(&self.source),
@@ -207,11 +223,12 @@ impl Component {
             data: Data::Json(output.data),
             subject: output.subject,
             dead_letter: None,
-            watermark: self.clock.is_some().then_some(time),
+            watermark: None,
+            sequence: None,
         }
     }
 
-    fn failed_row(&self, row: FailedRow, now: Time) -> Event {
+    pub(super) fn failed_row(&self, row: FailedRow, now: Time) -> Event {
         Event {
             id: row.id.hex(),
             source: Arc::clone(&self.source),
@@ -228,6 +245,7 @@ impl Component {
             }),
             subject: None,
             watermark: None,
+            sequence: None,
         }
     }
 }

@@ -28,6 +28,7 @@ fn parcel(number: u64, dead: bool) -> Parcel {
             dead_letter: dead.then(letter),
             subject: None,
             watermark: None,
+            sequence: None,
         }),
         group,
         input: 0,

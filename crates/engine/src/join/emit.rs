@@ -63,6 +63,10 @@ impl Closing {
         let tallies = std::mem::take(&mut open.tallies);
         let held = (0..open.sides.len()).map(|input| open.bytes(input)).collect();
         let groups = std::mem::take(&mut open.groups);
+        let early = std::mem::take(&mut open.early);
+        if let Some(side) = open.sides.first_mut() {
+            early.into_tokens().for_each(|token| side.store.push_token(token));
+        }
         Closing {
             grouping: spec.groups.is_some().then_some(Grouping::Gathering(groups)),
             held,

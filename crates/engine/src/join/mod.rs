@@ -7,6 +7,7 @@
 //! without a match is found by what [`matched`] remembers.
 
 mod chains;
+mod early;
 mod emit;
 mod encode;
 mod explain;
@@ -24,6 +25,7 @@ mod timing;
 pub use explain::{Explanation, StepExplanation};
 pub use spec::{Clause, JoinSpec, SpecError};
 
+pub(crate) use early::Fired;
 pub(crate) use emit::{Closed, Closing, FailedRow, Output};
 pub(crate) use matching::Single;
 pub(crate) use open::{Arrival, OpenWindow};

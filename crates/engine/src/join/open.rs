@@ -1,5 +1,6 @@
 //! A window that is open: what has arrived for it.
 
+use super::early::Early;
 use super::grouping;
 use super::index::{Index, Key};
 use super::matching::Single;
@@ -44,6 +45,7 @@ pub(crate) struct OpenWindow {
     pub(super) errors: u64,
     /// Of a query that groups the messages of a single input: they are added as they arrive.
     pub(super) groups: Groups,
+    pub(super) early: Early,
     /// By condition.
     pub(super) tallies: Vec<Tally>,
     /// Whether it has been reported that this window alone is over the memory budget.
@@ -62,6 +64,7 @@ impl OpenWindow {
             sides: (0..spec.inputs()).map(side).collect(),
             errors: 0,
             groups: Groups::new(),
+            early: Early::default(),
             tallies: vec![Tally::default(); spec.plan.conditions.len()],
             over_budget: false,
         }
@@ -69,7 +72,7 @@ impl OpenWindow {
 
     /// Bytes that an input's messages take.
     pub(crate) fn bytes(&self, input: usize) -> u64 {
-        self.sides[input].bytes() + self.groups.bytes() as u64
+        self.sides[input].bytes() + self.groups.bytes() as u64 + self.early.bytes()
     }
 
     /// The window's bounds.

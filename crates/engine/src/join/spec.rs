@@ -99,14 +99,8 @@ pub struct JoinSpec {
 impl JoinSpec {
     /// Compiles a query. All that is wrong with its expressions is reported.
     pub fn compile(query: &Query) -> Result<JoinSpec, Vec<SpecError>> {
-        if query.windows == Windows::Unbounded {
-            return Err(vec![SpecError::NotSupported("a query without windows")]);
-        }
-        if query.trigger.is_some() {
-            return Err(vec![SpecError::NotSupported("a trigger")]);
-        }
-        if query.emit == Emit::Updates {
-            return Err(vec![SpecError::NotSupported("`emit: Updates`")]);
+        if let Some(what) = not_early(query) {
+            return Err(vec![SpecError::NotSupported(what)]);
         }
         if query.inputs.iter().any(|input| input.table.is_some()) {
             return Err(vec![SpecError::NotSupported("a table")]);
@@ -141,6 +135,9 @@ impl JoinSpec {
             .grouped
             .as_ref()
             .map(|grouped| GroupSpec::new(grouped, &views));
+        if groups.is_none() && query.emit == Emit::Updates {
+            return Err(vec![SpecError::NotSupported("`emit: Updates` without groups")]);
+        }
         if groups.as_ref().is_some_and(GroupSpec::has_previous) {
             return Err(vec![SpecError::NotSupported("`previous`")]);
         }
@@ -225,6 +222,16 @@ impl JoinSpec {
         }
     }
 
+    /// Whether groups may leave before their window ends.
+    pub(crate) fn leaves_early(&self) -> bool {
+        self.sends_updates() || self.groups.as_ref().is_some_and(GroupSpec::has_trigger)
+    }
+
+    /// Whether groups that change are sent again and again.
+    pub(crate) fn sends_updates(&self) -> bool {
+        self.emit == Emit::Updates
+    }
+
     pub(crate) fn windows(&self) -> Windowing {
         self.windows
     }
@@ -301,11 +308,19 @@ impl Compiled {
             grouped: None,
         };
         let select = query.select.as_deref();
-        let is_grouped =
-            !query.group_by.is_empty() || query.having.is_some() || select.is_some_and(expr::has_aggregate);
+        let is_grouped = query.trigger.is_some()
+            || !query.group_by.is_empty()
+            || query.having.is_some()
+            || select.is_some_and(expr::has_aggregate);
         if is_grouped {
             let keys: Vec<&str> = query.group_by.iter().map(String::as_str).collect();
-            match expr::compile_grouped(&keys, select, query.having.as_deref(), None, scope) {
+            match expr::compile_grouped(
+                &keys,
+                select,
+                query.having.as_deref(),
+                query.trigger.as_deref(),
+                scope,
+            ) {
                 Ok(grouped) => compiled.grouped = Some(grouped),
                 Err(problems) => {
                     let problem = |(clause, diagnostic)| SpecError::Expression { clause, diagnostic };
@@ -349,6 +364,22 @@ impl Compiled {
             let variable = query.inputs.get(other)?.variable.clone();
             Some(SpecError::NotInAntiRow { clause, variable })
         })
+    }
+}
+
+/// What of a query would have to leave before its window ends, and can't.
+fn not_early(query: &Query) -> Option<&'static str> {
+    let alone = query.inputs.len() == 1;
+    match (query.windows, query.trigger.is_some()) {
+        (Windows::Unbounded, false) => return Some("a query without windows and without a trigger"),
+        (Windows::Hopping { .. }, true) => return Some("a trigger over windows that overlap"),
+        (_, true) if !alone => return Some("a trigger over more than one input"),
+        _ => {}
+    }
+    match (query.emit, query.windows) {
+        (Emit::Updates, _) if !alone => Some("`emit: Updates` over more than one input"),
+        (Emit::Updates, Windows::Session { .. }) => Some("`emit: Updates` of sessions"),
+        _ => None,
     }
 }
 

@@ -77,6 +77,11 @@ impl Store {
         self.tokens.push(token);
     }
 
+    /// Takes back the last of them.
+    pub(super) fn pop_token(&mut self) -> Option<u64> {
+        self.tokens.pop()
+    }
+
     /// Where a row's text is, if it begins with this.
     fn find_text(&self, row: usize, text: &str) -> Option<(usize, usize)> {
         let (chunk, at) = Self::text_of(self.bytes_of(row));
