@@ -72,12 +72,11 @@ impl OpenWindow {
             return None;
         }
         let token = self.sides.first_mut()?.store.pop_token()?;
-        match self.early.tokens.get_mut(&key) {
-            Some(tokens) => tokens.push(token),
-            None => {
-                self.early.bytes += ENTRY + key.len();
-                self.early.tokens.insert(key.clone(), vec![token]);
-            }
+        if let Some(tokens) = self.early.tokens.get_mut(&key) {
+            tokens.push(token);
+        } else {
+            self.early.bytes += ENTRY + key.len();
+            self.early.tokens.insert(key.clone(), vec![token]);
         }
         self.early.bytes += size_of::<u64>();
         let group = self.groups.get(&key)?;
@@ -97,11 +96,12 @@ impl OpenWindow {
             made.transpose()
         }) {
             // Each time it leaves is a result of its own: none takes another's place.
-            Ok(output) => {
-                fired.output = output.map(|output| Output {
+            Ok(None) => {}
+            Ok(Some(output)) => {
+                fired.output = Some(Output {
                     subject: None,
                     ..output
-                })
+                });
             }
             Err(cause) => {
                 self.errors += 1;
