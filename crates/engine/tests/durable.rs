@@ -10,7 +10,7 @@ use streaming_engine::component::{Config, Effect, Incoming, InputConfig, Role};
 use streaming_engine::delivery::Answer;
 use streaming_engine::durable::{Durable, Kept};
 use streaming_engine::join::JoinSpec;
-use streaming_engine::query::Emit;
+use streaming_engine::query::{Emit, Query, QueryInput, Windows};
 use streaming_engine::state::MemoryDisk;
 use streaming_engine::time::Time;
 
@@ -26,6 +26,7 @@ struct World {
     /// By id.
     accepted: BTreeMap<String, String>,
     disk: MemoryDisk,
+    config: Config,
     inputs: Vec<String>,
     now: Time,
     durable: Durable,
@@ -51,25 +52,30 @@ fn names() -> Vec<String> {
     ["cs/left as a", "cs/right as b"].map(String::from).to_vec()
 }
 
-fn open(disk: &MemoryDisk, inputs: &[String], now: Time) -> Durable {
+fn open(disk: &MemoryDisk, config: &Config, inputs: &[String], now: Time) -> Durable {
     let kept = Kept {
         state: disk.open(),
         inputs: inputs.to_vec(),
     };
-    Durable::new(config(), Some(kept), now).unwrap()
+    Durable::new(config.clone(), Some(kept), now).unwrap()
 }
 
 impl World {
     fn new(messages: Vec<(usize, i64, u8)>) -> World {
+        World::of(config(), names(), messages)
+    }
+
+    fn of(config: Config, inputs: Vec<String>, messages: Vec<(usize, i64, u8)>) -> World {
         let disk = MemoryDisk::default();
         let mut world = World {
-            durable: open(&disk, &names(), Time(0)),
+            durable: open(&disk, &config, &inputs, Time(0)),
             messages,
             next: 0,
             acked: BTreeSet::new(),
             accepted: BTreeMap::new(),
             disk,
-            inputs: names(),
+            config,
+            inputs,
             now: Time(0),
         };
         world.recovered();
@@ -77,7 +83,7 @@ impl World {
     }
 
     fn recovered(&mut self) {
-        (0..2).for_each(|input| self.durable.recovered(input, self.now));
+        (0..self.inputs.len()).for_each(|input| self.durable.recovered(input, self.now));
     }
 
     fn give(&mut self, number: usize) {
@@ -135,7 +141,7 @@ impl World {
     /// The process dies, with so many of its effects carried out.
     fn crash(&mut self, count: usize) {
         self.carry_out(count);
-        self.durable = open(&self.disk, &self.inputs, self.now);
+        self.durable = open(&self.disk, &self.config, &self.inputs, self.now);
         for number in 0..self.next {
             if !self.acked.contains(&(number as u64)) {
                 self.give(number);
@@ -243,6 +249,79 @@ fn a_state_that_is_no_state_is_an_error() {
     assert!(error.0.contains("can't read"), "{error}");
 }
 
+/// Counts by key, and looks back at the count before.
+fn counting(group_by: &str, before: &str) -> Config {
+    let query = Query {
+        inputs: vec![QueryInput {
+            variable: "a".to_owned(),
+            ..QueryInput::default()
+        }],
+        windows: Windows::Tumbling { length: LENGTH },
+        group_by: vec![group_by.to_owned()],
+        select: Some(format!("[{group_by}, count(), previous({before})]")),
+        emit: Emit::Each,
+        ..Query::default()
+    };
+    let role = Role::Join(Box::new(JoinSpec::compile(&query).unwrap()));
+    let input = InputConfig {
+        cluster_stream: "cs".to_owned(),
+        max_deliveries: 0,
+    };
+    Config::new("uid", "/test", role, vec![input], 1)
+}
+
+/// Three windows of one group and two of another, the second of which is between them.
+fn counted() -> World {
+    let at = |window: i64, k: u8| (0, window * LENGTH, k);
+    let messages = vec![at(0, 1), at(0, 1), at(0, 2), at(1, 1), at(3, 1), at(3, 2)];
+    World::of(
+        counting("a.k", "count(), 0"),
+        vec!["cs/left as a".to_owned()],
+        messages,
+    )
+}
+
+const COUNTED: [&str; 5] = ["[1,1,1]", "[1,1,2]", "[1,2,0]", "[2,1,0]", "[2,1,1]"];
+
+#[test]
+fn what_groups_came_to_outlives_a_crash() {
+    let mut world = counted();
+    for _ in 0..3 {
+        world.deliver();
+    }
+    world.pass(Time(LENGTH + LENGTH / 2));
+    assert!(world.durable.is_idle());
+    world.crash(usize::MAX);
+    world.finish();
+    assert_eq!(world.rows(), COUNTED);
+    assert_eq!(
+        world.accepted.len(),
+        COUNTED.len(),
+        "nothing came out differently"
+    );
+}
+
+#[test]
+fn a_past_of_another_meaning_is_refused() {
+    let mut world = counted();
+    for _ in 0..3 {
+        world.deliver();
+    }
+    world.pass(Time(LENGTH + LENGTH / 2));
+    let kept = || Kept {
+        state: world.disk.open(),
+        inputs: world.inputs.clone(),
+    };
+    let edited = Durable::new(counting("a.i", "count(), 0"), Some(kept()), world.now);
+    let error = edited.err().unwrap();
+    assert!(
+        error.0.contains("is about previous(count()) by [a.k]") && error.0.contains("by [a.i]"),
+        "{error}"
+    );
+    // What is selected beside may change.
+    assert!(Durable::new(counting("a.k", "count(), 7"), Some(kept()), world.now).is_ok());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Deliver,
@@ -252,6 +331,24 @@ enum Step {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever dies when: each row, with what it looked back at, is as if nothing had.
+    #[test]
+    fn every_window_looks_back_at_the_one_before(
+        deaths in prop::collection::vec((any::<bool>(), 0..8usize), 0..12),
+    ) {
+        let mut world = counted();
+        for (deliver, count) in deaths {
+            if deliver {
+                world.deliver();
+            } else {
+                world.crash(count);
+            }
+        }
+        world.finish();
+        prop_assert_eq!(world.rows(), COUNTED);
+        prop_assert_eq!(world.accepted.len(), COUNTED.len());
+    }
 
     #[test]
     fn nothing_is_lost_and_nothing_counted_twice(

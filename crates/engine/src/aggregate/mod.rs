@@ -12,6 +12,7 @@ mod extreme;
 mod group;
 mod groups;
 mod key;
+mod previous;
 mod quantiles;
 mod result;
 mod round;
@@ -22,6 +23,8 @@ mod tests;
 use crate::expr::{Context, EvalError, Grouped, Programs};
 use crate::layout::Layout;
 use crate::value::Value;
+
+pub(crate) use previous::{Kept, Previous};
 
 pub use group::Group;
 pub use groups::Groups;
@@ -41,6 +44,8 @@ fn tree_bytes(entries: usize) -> usize {
 #[derive(Clone, Debug)]
 pub struct GroupSpec {
     programs: Programs,
+    /// What keys and the values that `previous` reads mean.
+    looks_back: Option<Box<str>>,
 }
 
 impl GroupSpec {
@@ -48,6 +53,7 @@ impl GroupSpec {
     pub fn new(grouped: &Grouped, layouts: &[&Layout]) -> GroupSpec {
         GroupSpec {
             programs: grouped.programs(layouts),
+            looks_back: grouped.looks_back().map(Into::into),
         }
     }
 
@@ -75,6 +81,11 @@ impl GroupSpec {
     /// Whether a group can be sent before its window ends.
     pub fn has_trigger(&self) -> bool {
         self.programs.trigger.is_some()
+    }
+
+    /// What the values that are kept for `previous` mean: those of another meaning are of no use. `None` if none are.
+    pub fn looks_back(&self) -> Option<&str> {
+        self.looks_back.as_deref()
     }
 
     /// Whether results look back at a group's result before.

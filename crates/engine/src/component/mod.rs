@@ -13,6 +13,7 @@ mod early;
 mod effects;
 mod intake;
 mod late;
+mod lookback;
 mod ordered;
 mod reorder;
 mod sessions;
@@ -40,6 +41,7 @@ use budget::Budget;
 use clock::{Clock, Patience, START};
 use early::Updated;
 use effects::Effects;
+use lookback::Lookback;
 use reorder::Reorder;
 use sessions::Sessions;
 use windows::{SLICE, Slot};
@@ -71,6 +73,8 @@ pub struct Component {
     updated: Updated,
     /// When those that have changed are sent.
     update_at: Option<Time>,
+    /// What `previous` reads.
+    lookback: Lookback,
     /// Whether late messages are sent on.
     keeps_late: bool,
     /// When it was last called.
@@ -171,6 +175,7 @@ impl Component {
             settled,
             updated: Updated::new(),
             update_at: None,
+            lookback: Lookback::default(),
             keeps_late: late,
             now: Time(i64::MIN),
             stuck: false,
@@ -311,6 +316,7 @@ impl Component {
     fn release(&mut self, group: GroupId) {
         if let Some(messages) = self.ledger.settle(group) {
             self.unsettled.remove(&group);
+            self.lookback.settled(group);
             self.budget.sub(None, messages.bytes());
             let messages = if self.shares.is_empty() {
                 messages

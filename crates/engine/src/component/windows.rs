@@ -117,7 +117,11 @@ impl Component {
         let Role::Join(spec) = &*role else { return };
         while work > 0 {
             if let Some(mut closing) = self.closing.take() {
-                if closing.advance(spec, &self.uid, self.budget.limit(), &mut work) {
+                let (limit, before) = (self.budget.limit(), self.lookback.previous.bytes());
+                let previous = &mut self.lookback.previous;
+                let all = closing.advance(spec, &self.uid, limit, previous, &mut work);
+                self.past_grew(before);
+                if all {
                     self.close_window(spec, closing, now);
                 } else {
                     self.closing = Some(closing);
@@ -175,6 +179,7 @@ impl Component {
         }
         self.effects.push(Effect::Window(Box::new(report)));
         let group = self.hold(messages);
+        self.lookback.closed(group);
         if self.clock.is_some() {
             self.closed = self.closed.max(time);
             self.unsettled.insert(group, time);

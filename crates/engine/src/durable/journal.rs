@@ -2,7 +2,7 @@
 //!
 //! Keys: `m` and a number, a message; `i` and a number, the id of a message that arrived lately, whether or not it is
 //! still needed; `inputs`, what the inputs are called whose numbers stand in the messages; `settled`, up to which
-//! event time all is done. Numbers only grow, so that all is written at the end of its kind.
+//! event time all is done; `p` and a group's key, what `previous` reads, and `looks-back`, what that means. Numbers only grow, so that all is written at the end of its kind.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -31,6 +31,11 @@ const MESSAGE: u8 = b'm';
 const ID: u8 = b'i';
 const INPUTS: &[u8] = b"inputs";
 const SETTLED: &[u8] = b"settled";
+const PAST: u8 = b'p';
+const MEANING: &[u8] = b"looks-back";
+
+/// A group's key, and what is kept of it.
+type Past = (Box<[u8]>, Vec<u8>);
 
 /// Ids of messages that are kept, which are of no meaning elsewhere.
 const KEPT: u8 = b'k';
@@ -216,6 +221,41 @@ impl Journal {
         Ok(Some(Time(i64::from_be_bytes(bytes))))
     }
 
+    /// Gives what was kept of groups: their keys, and what they came to. `meaning` is what all of it is about.
+    pub(super) fn recall(
+        &mut self,
+        meaning: &str,
+        mut give: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
+        let before = self.state.get(MEANING)?;
+        if before.as_deref() == Some(meaning.as_bytes()) {
+            let mut all = true;
+            self.state.scan(&[PAST], &[PAST], &mut |key, past| {
+                all = give(key.get(1..).unwrap_or_default(), past);
+                if all {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })?;
+            return if all { Ok(()) } else { Err(unreadable("a group")) };
+        }
+        let mut any = false;
+        self.state.scan(&[PAST], &[PAST], &mut |_, _| {
+            any = true;
+            ControlFlow::Break(())
+        })?;
+        if let Some(before) = before.filter(|_| any) {
+            let before = String::from_utf8_lossy(&before).into_owned();
+            return Err(StateError(format!(
+                "the state is about {before}, and the component now asks for {meaning}: change groupBy and what is in \
+                 previous(...) back, or give the component another name, or delete its state and begin without"
+            )));
+        }
+        self.batch.put(MEANING.to_vec(), meaning.as_bytes().to_vec());
+        self.sync()
+    }
+
     /// Writes a message down. Gives its number, or `None` if it was there before.
     pub(super) fn keep(&mut self, message: &Incoming<'_>, now: Time) -> Result<Option<Number>, StateError> {
         self.due.get_or_insert(now.plus(WAIT));
@@ -267,9 +307,12 @@ impl Journal {
     /// What was done with since the last call goes at once.
     /// With it goes how far the component is done, so that it is known of no message less than of all that it shared
     /// a window with.
-    pub(super) fn settle(&mut self, settled: Option<Time>, now: Time) {
+    pub(super) fn settle(&mut self, settled: Option<Time>, past: Vec<Past>, now: Time) {
         if self.done.is_empty() {
             return;
+        }
+        for (group, past) in past {
+            self.batch.put([&[PAST], &*group].concat(), past);
         }
         if let Some(Time(settled)) = settled {
             self.batch.put(SETTLED.to_vec(), settled.to_be_bytes().to_vec());

@@ -16,7 +16,7 @@
 mod entry;
 mod journal;
 
-use crate::component::{Component, Config, Effect, Incoming, SendId};
+use crate::component::{Component, Config, Effect, Incoming, Role, SendId};
 use crate::counters::Counters;
 use crate::delivery::Answer;
 use crate::state::{State, StateError};
@@ -51,8 +51,16 @@ impl Durable {
         let max_bytes = config.max_message_bytes;
         let mut journal = kept.map(|kept| Journal::open(kept, max_bytes)).transpose()?;
         let settled = journal.as_ref().map(Journal::settled).transpose()?.flatten();
+        let looks_back = match &config.role {
+            Role::Join(spec) => spec.looks_back().map(str::to_owned),
+            Role::Map(_) | Role::Relay { .. } => None,
+        };
         let mut component = Component::new(Config { settled, ..config });
         if let Some(journal) = &mut journal {
+            if let Some(meaning) = looks_back {
+                journal.recall(&meaning, |key, past| component.recall(key, past))?;
+                component.keep_past();
+            }
             journal.replay(|message| component.message(message, now))?;
         }
         Ok(Durable {
@@ -148,7 +156,8 @@ impl Durable {
                 Some(effect) => return Some(effect),
                 None => {
                     // All acks of a window come without a pause: its messages go together or not at all.
-                    journal.settle(self.component.settled(), self.now);
+                    let past = self.component.past();
+                    journal.settle(self.component.settled(), past, self.now);
                     return None;
                 }
             }

@@ -264,6 +264,16 @@ impl Grouped {
         mark
     }
 
+    /// What groups and what `previous` looks back at, as text; `None` if nothing does.
+    pub(crate) fn looks_back(&self) -> Option<String> {
+        let list = |exprs: &mut dyn Iterator<Item = &Expr>| {
+            let sources: Vec<&str> = exprs.map(Expr::source).collect();
+            sources.join(", ")
+        };
+        let past = list(&mut self.previous.iter());
+        (!self.previous.is_empty()).then(|| format!("previous({past}) by [{}]", list(&mut self.keys())))
+    }
+
     pub(crate) fn programs(&self, layouts: &[&Layout]) -> Programs {
         Programs {
             keys: self

@@ -9,6 +9,7 @@ use super::matching::{Bound, Matching, Progress, Single};
 use super::open::OpenWindow;
 use super::spec::JoinSpec;
 use crate::ack::Messages;
+use crate::aggregate::Previous;
 use crate::counters::{WindowInput, WindowReport};
 use crate::expr::{self, Context};
 use crate::id::Id;
@@ -89,7 +90,14 @@ impl Closing {
     /// Joins the window's messages, as far as `work` goes: it is the number of combinations to look at, and of groups
     /// to make results of, and those that were are taken off it. Results of more than `limit` bytes are cut short.
     /// Whether all is done.
-    pub(crate) fn advance(&mut self, spec: &JoinSpec, uid: &str, limit: u64, work: &mut u64) -> bool {
+    pub(crate) fn advance(
+        &mut self,
+        spec: &JoinSpec,
+        uid: &str,
+        limit: u64,
+        previous: &mut Previous,
+        work: &mut u64,
+    ) -> bool {
         let window = self.open.window;
         let sides = &self.open.sides;
         let bound: Vec<Bound<'_>> = sides.iter().map(|_| Bound::default()).collect();
@@ -114,7 +122,7 @@ impl Closing {
                 to: &mut self.encoding,
             },
         };
-        matching.run(work) && matching.make_groups(work)
+        matching.run(work) && matching.make_groups(previous, work)
     }
 
     /// What the window leaves behind, once all is done.

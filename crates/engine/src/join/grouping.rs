@@ -8,7 +8,7 @@ use std::vec::IntoIter;
 
 use super::emit::FailedRow;
 use super::encode::{Encoder, FAILED};
-use crate::aggregate::{Group, GroupResult, GroupSpec, Groups};
+use crate::aggregate::{Group, GroupResult, GroupSpec, Groups, Previous};
 use crate::counters::CutShort;
 use crate::expr::{Context, EvalError};
 use crate::id::{self, Id};
@@ -48,6 +48,7 @@ impl Grouping {
         &mut self,
         spec: &GroupSpec,
         window: Window,
+        previous: &mut Previous,
         encoder: &mut Encoder<'_>,
         work: &mut u64,
     ) -> Result<bool, CutShort> {
@@ -63,7 +64,11 @@ impl Grouping {
                 return Ok(true);
             };
             let bounds = Some((window.start, window.end));
-            let result = GroupResult::new(spec, &key, &group, bounds, None);
+            let before = previous.before(&key, window).map(Vec::from);
+            let result = GroupResult::new(spec, &key, &group, bounds, before.as_deref());
+            if spec.looks_back().is_some() {
+                previous.set(&key, window, result.next_previous());
+            }
             match result.having() {
                 Ok(true) => encoder.group(&result)?,
                 Ok(false) => {}

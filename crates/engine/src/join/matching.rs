@@ -12,7 +12,7 @@ use super::index::{Found, Key};
 use super::matched::Matched;
 use super::open::Side;
 use super::plan::{Check, Plan};
-use crate::aggregate::GroupSpec;
+use crate::aggregate::{GroupSpec, Previous};
 use crate::counters::{CutShort, Tally};
 use crate::expr::{self, Context};
 use crate::field::Field;
@@ -447,11 +447,11 @@ impl Matching<'_> {
     }
 
     /// Makes results of the groups, now that all rows are in them. Whether that is done.
-    pub(super) fn make_groups(&mut self, work: &mut u64) -> bool {
+    pub(super) fn make_groups(&mut self, previous: &mut Previous, work: &mut u64) -> bool {
         let Some((spec, grouping)) = &mut self.groups else {
             return true;
         };
-        let made = grouping.make(spec, self.single.window, &mut self.encoder, work);
+        let made = grouping.make(spec, self.single.window, previous, &mut self.encoder, work);
         made.unwrap_or_else(|reason| {
             self.progress.cut_short = Some(reason);
             true

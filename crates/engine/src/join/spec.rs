@@ -138,8 +138,9 @@ impl JoinSpec {
         if groups.is_none() && query.emit == Emit::Updates {
             return Err(vec![SpecError::NotSupported("`emit: Updates` without groups")]);
         }
-        if groups.as_ref().is_some_and(GroupSpec::has_previous) {
-            return Err(vec![SpecError::NotSupported("`previous`")]);
+        let early = query.emit == Emit::Updates || query.trigger.is_some();
+        if early && groups.as_ref().is_some_and(GroupSpec::has_previous) {
+            return Err(vec![SpecError::NotSupported("`previous` in what leaves early")]);
         }
         let Compiled {
             on, filter, select, ..
@@ -187,6 +188,11 @@ impl JoinSpec {
             ..Query::default()
         })
         .map_err(|errors| errors.into_iter().next().unwrap_or(SpecError::TooFewInputs))
+    }
+
+    /// What the values mean that are kept for `previous`; see [`GroupSpec::looks_back`].
+    pub(crate) fn looks_back(&self) -> Option<&str> {
+        self.groups.as_ref()?.looks_back()
     }
 
     /// How many inputs it joins.

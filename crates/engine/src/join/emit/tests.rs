@@ -73,7 +73,7 @@ fn close(query: &Query, limit: u64, messages: &[Message], slices: &[u64]) -> Clo
     let mut slices = slices.iter().cycle();
     loop {
         let mut work = *slices.next().unwrap();
-        if closing.advance(&spec, "uid", limit, &mut work) {
+        if closing.advance(&spec, "uid", limit, &mut Previous::default(), &mut work) {
             return closing.finish(&spec);
         }
         assert_eq!(work, 0, "it stops only when its work is done");
