@@ -74,7 +74,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "CLUSTERSTREAM=URL")]
     pub(crate) broker: Vec<String>,
     /// Keep the state of components that have `state` below DIR, so that another run goes on where this one ended
-    /// (default: in memory)
+    /// (default: messages of open windows stay with their brokers)
     #[arg(long, value_name = "DIR", requires = "broker")]
     pub(crate) state: Option<PathBuf>,
 }

@@ -49,7 +49,7 @@ impl Component {
         suspended: bool,
     ) -> Result<Component, serde_json::Error> {
         let alone = matches!(plan.role, Role::Window(_));
-        let state = plan.state.as_ref().and_then(|state| state.path.clone());
+        let state = plan.state.as_ref().map(|state| state.path.clone());
         let plan = serde_json::to_string(plan)?;
         let mut component = Component {
             kind: resource.kind(),

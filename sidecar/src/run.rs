@@ -7,7 +7,7 @@ use std::time::Duration;
 use streaming_engine::component::Config;
 use streaming_engine::delivery::Backoff;
 use streaming_engine::durable::Kept;
-use streaming_engine::state::{MemoryDisk, StateError};
+use streaming_engine::state::StateError;
 use streaming_plan::{Input, Output, Plan, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -79,8 +79,6 @@ struct Process {
     status: Arc<Status>,
     metrics: Arc<Metrics>,
     drain: Duration,
-    /// State without a directory, for all sessions.
-    memory: MemoryDisk,
 }
 
 /// Runs a component until `shutdown` completes, and what is in flight has been given its time.
@@ -120,7 +118,6 @@ pub async fn run(
         status,
         metrics,
         drain: options.drain,
-        memory: MemoryDisk::default(),
     };
     serve(
         &process,
@@ -184,10 +181,7 @@ impl Process {
     fn kept(&self) -> Result<Option<Kept>, StateError> {
         let open = |state: &streaming_plan::State| {
             Ok(Kept {
-                state: match &state.path {
-                    Some(path) => Box::new(Disk::open(path.as_ref(), self.plan.memory_budget)?),
-                    None => self.memory.open(),
-                },
+                state: Box::new(Disk::open(state.path.as_ref(), self.plan.memory_budget)?),
                 inputs: kept_as(&self.plan),
             })
         };

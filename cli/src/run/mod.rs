@@ -73,12 +73,13 @@ pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
 }
 
 /// Puts the state of each component that has any where the user wants it, which is not where the operator would.
+/// Without such a place messages stay with their brokers.
 fn place(mut assembly: Assembly, directory: Option<&Path>) -> Assembly {
     for plan in &mut assembly.plans {
         let component = &plan.component;
         let own = |directory: &Path| directory.join(&component.namespace).join(&component.name);
         let path = directory.map(|directory| own(directory).display().to_string());
-        plan.state = plan.state.take().map(|_| State { path });
+        plan.state = plan.state.take().and(path).map(|path| State { path });
     }
     assembly
 }

@@ -37,6 +37,8 @@ pub const DUPLICATE: &str = "Duplicate";
 pub const INVALID: &str = "Invalid";
 /// A duration can't be read, or is too short or too long.
 pub const INVALID_DURATION: &str = "InvalidDuration";
+/// State that does not outlive its pod.
+pub const VOLATILE_STATE: &str = "VolatileState";
 /// A quantity such as a memory limit can't be read.
 pub const INVALID_QUANTITY: &str = "InvalidQuantity";
 

@@ -206,6 +206,52 @@ fn a_message_that_is_given_again_is_counted_once() {
     assert_eq!(world.rows(), ["[0,1]"]);
 }
 
+/// What neither broker nor producer named is named by the component, once.
+#[test]
+fn a_name_is_never_given_twice() {
+    let name = |world: &mut World, n: u64| {
+        let now = world.now;
+        for input in 0..2 {
+            let payload = format!("{{\"i\":{n},\"k\":1}}");
+            let incoming = Incoming {
+                input,
+                token: n,
+                position: "",
+                received: now,
+                attempts: 0,
+                topic: "t",
+                key: None,
+                payload: payload.as_bytes(),
+            };
+            world.durable.message(incoming, now);
+        }
+        world.pass(now.plus(2 * LENGTH));
+        assert!(world.durable.is_idle());
+    };
+    let mut world = World::new(Vec::new());
+    name(&mut world, 1);
+    world.crash(usize::MAX);
+    name(&mut world, 2);
+    assert_eq!(world.rows(), ["[1,1]", "[2,2]"], "two rows, with two ids");
+}
+
+/// A message that brings the process down does so only as often as its input allows.
+#[test]
+fn a_start_counts_as_a_delivery() {
+    let mut config = config();
+    config.inputs[0].max_deliveries = 3;
+    let mut world = World::of(config, names(), vec![(0, 0, 1)]);
+    world.deliver();
+    world.pass(Time(LENGTH / 2));
+    for _ in 0..2 {
+        world.crash(0);
+        assert_eq!(world.accepted.len(), 0);
+    }
+    world.crash(0);
+    world.crash(0);
+    assert_eq!(world.accepted.len(), 1, "a dead letter");
+}
+
 #[test]
 fn inputs_may_change_places_but_not_go() {
     let mut world = World::new(vec![(0, 0, 1)]);

@@ -54,9 +54,8 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct State {
-    /// A directory of its own; `None` is memory, which outlives lost connections only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
+    /// A directory of its own.
+    pub path: String,
 }
 
 impl Plan {

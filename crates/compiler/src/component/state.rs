@@ -35,7 +35,16 @@ pub(super) fn keep(
         );
         return None;
     }
-    let path = Some(PATH.to_owned());
+    if spec.storage.is_none() {
+        let message =
+            "the messages of open windows are kept on the pod's node: they are gone when the pod is";
+        let warning = resource.at("spec.state", reason::VOLATILE_STATE, message);
+        report.warning(
+            resource,
+            warning.help("say how much room they need, as in storage: 1Gi"),
+        );
+    }
+    let path = PATH.to_owned();
     Some(Plan {
         state: Some(State { path }),
         ..plan

@@ -2,7 +2,8 @@
 //!
 //! Keys: `m` and a number, a message; `i` and a number, the id of a message that arrived lately, whether or not it is
 //! still needed; `inputs`, what the inputs are called whose numbers stand in the messages; `settled`, up to which
-//! event time all is done; `p` and a group's key, what `previous` reads, and `looks-back`, what that means. Numbers only grow, so that all is written at the end of its kind.
+//! event time all is done; `p` and a group's key, what `previous` reads, and `looks-back`, what that means; `next`, the next
+//! number; `starts`, how often the component has started since it was last done with anything. Numbers only grow, so that all is written at the end of its kind.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -31,6 +32,8 @@ const MESSAGE: u8 = b'm';
 const ID: u8 = b'i';
 const INPUTS: &[u8] = b"inputs";
 const SETTLED: &[u8] = b"settled";
+const NEXT: &[u8] = b"next";
+const STARTS: &[u8] = b"starts";
 const PAST: u8 = b'p';
 const MEANING: &[u8] = b"looks-back";
 
@@ -129,8 +132,16 @@ impl Journal {
             }
             ControlFlow::Continue(())
         })?;
-        self.next = self.recent_ids.back().map_or(0, |(number, _)| number + 1);
+        self.next = self.count(NEXT)?;
         Ok(())
+    }
+
+    fn count(&self, key: &[u8]) -> Result<u64, StateError> {
+        let Some(bytes) = self.state.get(key)? else {
+            return Ok(0);
+        };
+        let bytes = bytes.try_into().map_err(|_| unreadable("a count"))?;
+        Ok(u64::from_be_bytes(bytes))
     }
 
     /// Makes the messages from before those of the inputs as they are now.
@@ -182,6 +193,11 @@ impl Journal {
 
     /// Gives every message that is not done with, in the order in which they arrived.
     pub(super) fn replay(&mut self, mut give: impl FnMut(Incoming<'_>)) -> Result<(), StateError> {
+        // Each start may be one that a message brought about, by what it does to the process: it counts as a delivery.
+        let starts = self.count(STARTS)? + 1;
+        self.batch.put(STARTS.to_vec(), starts.to_be_bytes().to_vec());
+        self.sync()?;
+        let starts = u32::try_from(starts - 1).unwrap_or(u32::MAX);
         let mut from = key(MESSAGE, 0);
         loop {
             let mut page = Vec::with_capacity(PAGE);
@@ -205,10 +221,14 @@ impl Journal {
                 } else {
                     message.position
                 };
-                give(Incoming { position, ..message });
+                let attempts = message.attempts.saturating_add(starts);
+                give(Incoming {
+                    position,
+                    attempts,
+                    ..message
+                });
             }
             from = key(MESSAGE, last + 1);
-            self.next = self.next.max(last + 1);
         }
     }
 
@@ -295,6 +315,8 @@ impl Journal {
             hash.text(message.topic);
             hash.text(message.position);
         }
+        // A topic that is made anew has the positions of the old one, and other messages.
+        hash.bytes(message.payload);
         Some(hash.finish())
     }
 
@@ -320,13 +342,12 @@ impl Journal {
         self.due.get_or_insert(now.plus(WAIT));
         let mut done = std::mem::take(&mut self.done);
         done.sort_unstable();
-        // A batch removes before it puts: what is in it already must not be put at all.
+        self.batch.remove(STARTS.to_vec());
+        // A batch removes ranges before it puts: what it puts itself is removed one by one.
         let first_put = self.next.saturating_sub(self.waiting.len() as u64);
-        if done.last().is_some_and(|last| *last >= first_put) {
-            self.batch.changes.retain(|(changed, _)| {
-                changed.first() != Some(&MESSAGE)
-                    || number(changed).is_none_or(|number| done.binary_search(&number).is_err())
-            });
+        let durable = done.partition_point(|number| *number < first_put);
+        for number in done.split_off(durable) {
+            self.batch.remove(key(MESSAGE, number));
         }
         for run in done.chunk_by(|a, b| a + 1 == *b) {
             if let (Some(first), Some(last)) = (run.first(), run.last()) {
@@ -360,6 +381,8 @@ impl Journal {
             }
             self.batch.clear(key(ID, 0), key(ID, floor));
         }
+        // Never one twice, even when nothing is left of it: it may be part of an id.
+        self.batch.put(NEXT.to_vec(), self.next.to_be_bytes().to_vec());
         self.state.apply(std::mem::take(&mut self.batch))?;
         self.state.sync()?;
         self.acks.extend(self.waiting.drain(..));
