@@ -43,6 +43,9 @@ impl Component {
     }
 
     fn join(&mut self, spec: &JoinSpec, message: &Incoming<'_>, now: Time) {
+        if spec.is_table(message.input) {
+            return self.update_table(spec, message, now);
+        }
         if let Some(time) = spec.times().and_then(|times| times.get(message.input)?.as_ref()) {
             return self.join_in_event_time(spec, time, message, now);
         }

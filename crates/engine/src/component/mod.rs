@@ -18,6 +18,7 @@ mod ordered;
 mod reorder;
 mod sessions;
 mod shipping;
+mod tables;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ use crate::ack::{GroupId, Handle, Ledger, Messages};
 use crate::counters::{Counters, InputCounters};
 use crate::delivery::{Answer, Outbox};
 use crate::id::Id;
-use crate::join::{Closing, InputTime, OpenWindow};
+use crate::join::{Closing, InputTime, OpenWindow, Table};
 use crate::json::Decoder;
 use crate::row::RowBuilder;
 use crate::time::Time;
@@ -59,6 +60,8 @@ pub struct Component {
     sessions: Sessions,
     /// Messages that wait for earlier ones.
     reorder: Reorder,
+    /// By input: what others are looked up in, empty for inputs that are none.
+    tables: Vec<Table>,
     /// Event time; `None` in receipt time.
     clock: Option<Clock>,
     /// Messages in more than one window, and in how many of them they are still needed.
@@ -170,6 +173,7 @@ impl Component {
             reorder: Reorder::default(),
             clock,
             shares: FxHashMap::default(),
+            tables: inputs.iter().map(|_| Table::default()).collect(),
             closed: START,
             unsettled: FxHashMap::default(),
             settled,

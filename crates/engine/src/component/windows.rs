@@ -12,7 +12,7 @@ use crate::time::Time;
 use crate::window::{Window, Windowing};
 
 /// The input that speaks for a row where only one can: a row's dead letter goes to its topic.
-const FIRST: usize = 0;
+pub(super) const FIRST: usize = 0;
 
 /// Combinations of messages to look at before the runner has a look at everything else: about a millisecond.
 pub(super) const SLICE: u64 = 4096;
@@ -91,6 +91,9 @@ impl Component {
             }
         };
         match spec.windows() {
+            Windowing::Unbounded if spec.is_looked_up_at_once() => {
+                return self.look_up(spec, at, input, (id, token));
+            }
             Windowing::Unbounded => enter(self, Window::ALL),
             Windowing::Tumbling(windows) => enter(self, windows.of(at)),
             Windowing::Hopping(windows) => windows.of(at).for_each(|window| enter(self, window)),
@@ -153,8 +156,9 @@ impl Component {
     }
 
     fn begin_closing(&mut self, spec: &JoinSpec) {
-        if let Some((slot, open)) = self.open.pop_first() {
+        if let Some((slot, mut open)) = self.open.pop_first() {
             self.end_session(slot);
+            open.fill(spec, &self.tables);
             self.closing = Some(Closing::new(spec, open, &self.uid));
         }
     }

@@ -6,7 +6,7 @@ use super::encode::{Encoded, Encoder, Encoding};
 use super::grouping::Grouping;
 use super::matched::Matched;
 use super::matching::{Bound, Matching, Progress, Single};
-use super::open::OpenWindow;
+use super::open::{OpenWindow, Side};
 use super::spec::JoinSpec;
 use crate::ack::Messages;
 use crate::aggregate::Previous;
@@ -62,7 +62,15 @@ pub(crate) struct Closing {
 impl Closing {
     pub(crate) fn new(spec: &JoinSpec, mut open: OpenWindow, uid: &str) -> Closing {
         let tallies = std::mem::take(&mut open.tallies);
-        let held = (0..open.sides.len()).map(|input| open.bytes(input)).collect();
+        // What a table gave is held by the table.
+        let held = |input| {
+            if spec.is_table(input) {
+                0
+            } else {
+                open.bytes(input)
+            }
+        };
+        let held = (0..open.sides.len()).map(held).collect();
         let groups = std::mem::take(&mut open.groups);
         let early = std::mem::take(&mut open.early);
         if let Some(side) = open.sides.first_mut() {
@@ -153,7 +161,13 @@ impl Closing {
             rows,
             cut_short: self.progress.cut_short,
         };
-        let messages = Messages::Many(sides.into_iter().map(|side| side.store.into_tokens()).collect());
+        let tokens = |(input, side): (usize, Side)| {
+            if spec.is_table(input) {
+                return Vec::new();
+            }
+            side.store.into_tokens()
+        };
+        let messages = Messages::Many(sides.into_iter().enumerate().map(tokens).collect());
         Closed {
             results,
             failed,

@@ -20,6 +20,7 @@ mod plan;
 mod session;
 mod spec;
 mod store;
+mod table;
 mod timing;
 
 pub use explain::{Explanation, StepExplanation};
@@ -30,4 +31,5 @@ pub(crate) use emit::{Closed, Closing, FailedRow, Output};
 pub(crate) use matching::Single;
 pub(crate) use open::{Arrival, OpenWindow};
 pub(crate) use spec::{compile_condition, compile_select, layout};
+pub(crate) use table::Table;
 pub(crate) use timing::{InputTime, TimeError, watermark};

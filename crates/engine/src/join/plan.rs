@@ -91,13 +91,12 @@ impl Plan {
         };
         let on = plan.number(on);
         let filter = plan.number(filter);
-        let join: Vec<Open> = match kind {
-            JoinKind::Inner => on.into_iter().chain(filter).collect(),
-            _ => {
-                plan.steps_in_order(inputs);
-                plan.place_filters(filter, layouts);
-                on
-            }
+        let join: Vec<Open> = if kind == JoinKind::Inner {
+            on.into_iter().chain(filter).collect()
+        } else {
+            plan.steps_in_order(inputs);
+            plan.place_filters(filter, layouts);
+            on
         };
         let mut join: Vec<Open> = join
             .into_iter()

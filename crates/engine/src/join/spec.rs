@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::explain::Explanation;
 use super::plan::Plan;
 use super::session::SessionKey;
+use super::table::{self, TableSpec};
 use super::timing::{InputTime, Unbound};
 use crate::aggregate::GroupSpec;
 use crate::expr::{self, Context, Diagnostic, EvalError, Expr, Grouped, Program, Scope, ScopeError};
@@ -71,6 +72,22 @@ pub enum SpecError {
         "an event would be in {0} windows at once; at most {MAX_AT_ONCE} are possible: make `slide` longer or `window` shorter"
     )]
     TooManyWindows(i64),
+    /// A table that nothing is looked up in.
+    #[error(
+        "`{variable}` is a Table, which is looked up by its key: say in `on` or `where` what `{key}` is equal to"
+    )]
+    TableWithoutKey {
+        /// The table.
+        variable: String,
+        /// Its key.
+        key: String,
+    },
+    /// A table's rows would be kept without a match.
+    #[error(
+        "a Table's rows are there to be looked up, and are in no result by themselves: join it inner, or left and after \
+         the Stream"
+    )]
+    TableKept,
     /// What nothing runs yet.
     #[error("{0} can't run yet")]
     NotSupported(&'static str),
@@ -85,6 +102,8 @@ pub struct JoinSpec {
     pub(super) select: Option<Program>,
     /// What is made of rows instead, if they are grouped.
     pub(super) groups: Option<GroupSpec>,
+    /// Each after those that it is looked up by.
+    pub(super) tables: Vec<TableSpec>,
     pub(super) emit: Emit,
     /// Inputs by their variables' names: the order of message ids in a row's id.
     pub(super) by_name: Vec<usize>,
@@ -102,9 +121,7 @@ impl JoinSpec {
         if let Some(what) = not_early(query) {
             return Err(vec![SpecError::NotSupported(what)]);
         }
-        if query.inputs.iter().any(|input| input.table.is_some()) {
-            return Err(vec![SpecError::NotSupported("a table")]);
-        }
+        let at_once = is_looked_up_at_once(query);
         let windows = Windowing::new(query.windows);
         if let Windowing::Hopping(hops) = windows
             && hops.at_once() > MAX_AT_ONCE
@@ -113,15 +130,17 @@ impl JoinSpec {
         }
         let times = Unbound::compile(query)?;
         let variables: Vec<&str> = query.inputs.iter().map(|input| input.variable.as_str()).collect();
-        let scope = Scope::new(&variables)
-            .map_err(|error| vec![error.into()])?
-            .with_window();
+        let scope = Scope::new(&variables).map_err(|error| vec![error.into()])?;
+        let scope = if at_once { scope } else { scope.with_window() };
         let inputs = variables.len();
         if inputs == 0 || inputs == 1 && query.join != JoinKind::Inner {
             return Err(vec![SpecError::TooFewInputs]);
         }
         let compiled = Compiled::new(query, &scope)?;
-        let exprs = compiled.of_rows();
+        let joining = compiled.joining(query.join);
+        let tables = table::compile(query, &scope, &joining)?;
+        let mut exprs = compiled.of_rows();
+        exprs.extend(tables.iter().map(table::Unbound::key));
         let layouts: Vec<Layout> = (0..inputs)
             .map(|input| Layout::new(paths(input, &exprs).chain(times.paths(input))))
             .collect();
@@ -142,20 +161,23 @@ impl JoinSpec {
         if early && groups.as_ref().is_some_and(GroupSpec::has_previous) {
             return Err(vec![SpecError::NotSupported("`previous` in what leaves early")]);
         }
+        if groups.is_some() && at_once {
+            return Err(vec![SpecError::NotSupported("groups without windows")]);
+        }
+        let session_key = SessionKey::of_join(joining.into_iter(), &views);
+        let tables = tables.iter().map(|table| table.bind(&views)).collect();
         let Compiled {
             on, filter, select, ..
         } = compiled;
-        let joining = on
-            .iter()
-            .chain(filter.iter().filter(|_| query.join == JoinKind::Inner));
-        let session_key = SessionKey::of_join(joining.map(|(_, expr)| expr), &views);
         Ok(JoinSpec {
             session_key,
             plan: Plan::new(query.join, on, filter, &views),
             select: select.as_ref().map(|select| select.bind(&views)),
             groups,
+            tables,
             variables: variables.iter().map(|name| Box::from(*name)).collect(),
-            emit: query.emit,
+            // What is looked up at once is one row at most.
+            emit: if at_once { Emit::Each } else { query.emit },
             by_name,
             fields,
             windows,
@@ -248,6 +270,22 @@ impl JoinSpec {
             Some(groups) if self.inputs() == 1 => groups.key(cx),
             _ => self.session_key.eval(input, cx),
         }
+    }
+
+    /// Whether its Stream's messages are looked up in tables as they come.
+    pub(crate) fn is_looked_up_at_once(&self) -> bool {
+        matches!(self.windows, Windowing::Unbounded) && !self.tables.is_empty()
+    }
+
+    /// Whether an input is a table.
+    pub(crate) fn is_table(&self, input: usize) -> bool {
+        self.tables.iter().any(|table| table.input == input)
+    }
+
+    /// The key of a table's message, whose row `cx` has for every input.
+    pub(crate) fn table_key(&self, input: usize, cx: &Context<'_>) -> Result<Vec<u8>, EvalError> {
+        let table = self.tables.iter().find(|table| table.input == input);
+        table.map_or(Ok(Vec::new()), |table| table.key(cx))
     }
 
     /// In event time, when the messages of each input happened; `None` in receipt time.
@@ -349,6 +387,12 @@ impl Compiled {
         }
     }
 
+    /// The conjuncts that are true of all rows with a message of each input.
+    fn joining(&self, kind: JoinKind) -> Vec<&Expr> {
+        let filter = self.filter.iter().filter(|_| kind == JoinKind::Inner);
+        self.on.iter().chain(filter).map(|(_, expr)| expr).collect()
+    }
+
     /// All that is evaluated on messages.
     fn of_rows(&self) -> Vec<&Expr> {
         let conjuncts = self.on.iter().chain(&self.filter).map(|(_, expr)| expr);
@@ -373,11 +417,22 @@ impl Compiled {
     }
 }
 
+/// Whether the messages of its only Stream are looked up in tables as they come.
+fn is_looked_up_at_once(query: &Query) -> bool {
+    let tables = query.inputs.iter().filter(|input| input.table.is_some()).count();
+    query.windows == Windows::Unbounded
+        && query.trigger.is_none()
+        && tables > 0
+        && tables + 1 == query.inputs.len()
+}
+
 /// What of a query would have to leave before its window ends, and can't.
 fn not_early(query: &Query) -> Option<&'static str> {
     let alone = query.inputs.len() == 1;
     match (query.windows, query.trigger.is_some()) {
-        (Windows::Unbounded, false) => return Some("a query without windows and without a trigger"),
+        (Windows::Unbounded, false) if !is_looked_up_at_once(query) => {
+            return Some("a query without windows and without a trigger");
+        }
         (Windows::Hopping { .. }, true) => return Some("a trigger over windows that overlap"),
         (_, true) if !alone => return Some("a trigger over more than one input"),
         _ => {}
