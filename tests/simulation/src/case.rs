@@ -59,6 +59,8 @@ pub struct Message {
 
 /// What is simulated.
 #[derive(Clone, Debug)]
+// Each is a question of its own.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Case {
     /// By input.
     pub brokers: Vec<Broker>,
@@ -80,6 +82,8 @@ pub struct Case {
     pub event_time: bool,
     /// How many microseconds they may be late, in event time.
     pub bound: i64,
+    /// Whether the component keeps its messages, and acks them when that is durable.
+    pub kept: bool,
     /// Recipients.
     pub outputs: usize,
     /// Of all inputs; of each, in the order in which the broker has them.
@@ -122,8 +126,7 @@ impl Case {
         } else {
             *pick(random, &kinds)
         };
-        // Not yet.
-        let grouped = false;
+        let grouped = random.random_bool(if inputs == 1 { 0.8 } else { 0.3 }) && kind != JoinKind::Anti;
         let mut on: Vec<Conjunct> = (1..inputs)
             .map(|input| Conjunct::Equal(random.random_range(0..input), input))
             .collect();
@@ -165,6 +168,7 @@ impl Case {
             emit: *pick(random, &[Emit::Each, Emit::Batch]),
             event_time,
             bound,
+            kept: random.random_bool(0.3),
             outputs: random.random_range(1..3),
             messages: Vec::new(),
             crashes: Vec::new(),

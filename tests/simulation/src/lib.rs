@@ -1,10 +1,11 @@
 //! Whole components under faults, judged by an oracle.
 //!
 //! [`case`] draws a pipeline and its messages from a seed, [`world`] runs the engine's component between a model of a
-//! broker and of recipients, on virtual time, and kills it at any step; [`oracle`] says by nested loops what has to come
-//! out, and shares no code with the engine.
+//! broker and of recipients, on virtual time, and kills it at any step; `judge` compares what comes out with what
+//! [`oracle`] says by nested loops, which share no code with the engine.
 
 pub mod case;
+mod judge;
 pub mod oracle;
 pub mod world;
 
@@ -31,10 +32,10 @@ impl Stats {
     }
 }
 
-/// Runs a seed.
+/// Runs a seed, and says what happens if `trace`.
 ///
 /// # Errors
 /// What went otherwise than it must.
-pub fn run(seed: u64) -> Result<Stats, String> {
-    world::World::new(&case::Case::draw(seed), seed)?.run()
+pub fn run(seed: u64, trace: bool) -> Result<Stats, String> {
+    world::World::new(&case::Case::draw(seed), seed, trace)?.run()
 }

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(seed) = args.seed {
         println!("{:#?}", simulation::case::Case::draw(seed));
-        return match run(seed) {
+        return match run(seed, true) {
             Ok(stats) => {
                 println!("seed {seed}: {stats:?}");
                 ExitCode::SUCCESS
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
                     start.elapsed().as_secs_f64()
                 );
             }
-            match run(seed) {
+            match run(seed, false) {
                 Ok(stats) => total.add(&stats),
                 Err(why) => {
                     println!("seed {seed} fails: {why}\n  again: cargo xtask simulate --seed {seed}");

@@ -10,16 +10,17 @@ use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use serde_json::{Value, json};
-use streaming_engine::component::{Component, Config, Effect, Incoming, InputConfig, Role, SendId, Target};
+use streaming_engine::component::{Config, Effect, Incoming, InputConfig, Role, SendId, Target};
 use streaming_engine::delivery::Answer;
+use streaming_engine::durable::{Durable, Kept};
 use streaming_engine::event::Event;
 use streaming_engine::join::JoinSpec;
-use streaming_engine::query::{Emit, JoinKind, Windows};
+use streaming_engine::state::MemoryDisk;
 use streaming_engine::time::Time;
 
 use crate::Stats;
-use crate::case::{Broker, Case};
+use crate::case::{Broker, Case, NAMES};
+use crate::judge::{canonical, text};
 use crate::oracle::{self, Row};
 
 const MQTT_RECEIVE_MAXIMUM: usize = 20;
@@ -27,9 +28,11 @@ const MAX_STEPS: u64 = 1_000_000;
 
 /// One run.
 pub struct World<'a> {
-    case: &'a Case,
+    pub(crate) case: &'a Case,
     config: Config,
-    component: Component,
+    /// What a life leaves to the next.
+    disk: MemoryDisk,
+    pub(crate) component: Durable,
     random: SmallRng,
     now: Time,
     /// By input: messages that were not delivered yet.
@@ -40,15 +43,16 @@ pub struct World<'a> {
     /// How many unacked messages each input may have.
     limits: Vec<usize>,
     in_flight: Vec<(SendId, Target, Arc<Event>)>,
-    expected: Vec<Row>,
+    pub(crate) expected: Vec<Row>,
     /// By output and row: the ids it was accepted under.
-    accepted: BTreeMap<(usize, String), BTreeSet<String>>,
-    refused: BTreeSet<(usize, String)>,
-    dead: BTreeSet<String>,
-    ids: BTreeMap<String, Vec<u8>>,
+    pub(crate) accepted: BTreeMap<(usize, String), BTreeSet<String>>,
+    pub(crate) refused: BTreeSet<(usize, String)>,
+    pub(crate) dead: BTreeSet<String>,
+    ids: BTreeMap<String, String>,
     steps: u64,
     crashes: VecDeque<u64>,
-    stats: Stats,
+    pub(crate) stats: Stats,
+    trace: bool,
 }
 
 struct Unacked {
@@ -75,7 +79,7 @@ impl<'a> World<'a> {
     ///
     /// # Errors
     /// The engine does not take the pipeline.
-    pub fn new(case: &'a Case, seed: u64) -> Result<World<'a>, String> {
+    pub fn new(case: &'a Case, seed: u64, trace: bool) -> Result<World<'a>, String> {
         let spec =
             JoinSpec::compile(&case.query()).map_err(|errors| format!("does not compile: {errors:?}"))?;
         let inputs: Vec<InputConfig> = case
@@ -101,8 +105,10 @@ impl<'a> World<'a> {
             Broker::Rabbit(prefetch) => *prefetch,
             Broker::Mqtt => MQTT_RECEIVE_MAXIMUM,
         };
+        let disk = MemoryDisk::default();
         Ok(World {
-            component: Component::new(config.clone()),
+            component: start(case, &config, &disk, Time(0))?,
+            disk,
             config,
             random: SmallRng::seed_from_u64(seed ^ 0x5eed),
             now: Time(0),
@@ -119,6 +125,7 @@ impl<'a> World<'a> {
             steps: 0,
             crashes: case.crashes.iter().copied().collect(),
             stats: Stats::default(),
+            trace,
             case,
         })
     }
@@ -134,12 +141,14 @@ impl<'a> World<'a> {
                 Err(End::Wrong(why)) => return Err(why),
                 Err(End::Crash) => {
                     self.stats.crashes += 1;
+                    self.say(|| "death".to_owned());
                     life = self.start();
                     continue;
                 }
                 Ok(()) => {}
             }
-            if self.waiting.iter().all(VecDeque::is_empty) && self.unacked.iter().all(Vec::is_empty) {
+            let acked = self.waiting.iter().all(VecDeque::is_empty) && self.unacked.iter().all(Vec::is_empty);
+            if acked && (!self.case.kept || self.component.is_idle()) {
                 break;
             }
             life = self.act();
@@ -159,7 +168,7 @@ impl<'a> World<'a> {
 
     /// A life begins: what was not acked comes again, before anything else.
     fn start(&mut self) -> Result<(), End> {
-        self.component = Component::new(self.config.clone());
+        self.component = start(self.case, &self.config, &self.disk, self.now)?;
         self.in_flight.clear();
         for input in 0..self.case.brokers.len() {
             self.paused[input] = false;
@@ -182,8 +191,22 @@ impl<'a> World<'a> {
         self.carry_out()
     }
 
+    /// For who looks at one seed.
+    #[allow(clippy::print_stdout)]
+    fn say(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{:>5} {} {}", self.steps, self.now, what());
+        }
+    }
+
     fn hand_in(&mut self, message: usize, attempts: u32) {
         let of = &self.case.messages[message];
+        self.say(|| {
+            format!(
+                "message {message} of {} at {}, {attempts} attempts: {}",
+                of.input, of.at, of.payload
+            )
+        });
         self.component.message(
             Incoming {
                 input: of.input,
@@ -327,6 +350,7 @@ impl<'a> World<'a> {
             }
         };
         self.stats.deliveries += 1;
+        self.say(|| format!("{to:?} answers {answer:?} to {}", text(&event.data())));
         // The recipient has it; whether the component ever learns that is another matter.
         self.step()?;
         self.component.answered(id, answer.clone(), self.now);
@@ -359,19 +383,15 @@ impl<'a> World<'a> {
             }
             match effect {
                 Effect::Send { id, to, event, .. } => {
-                    let data = event.data().into_owned();
+                    let data = self.named(&event)?;
                     let known = self
                         .ids
                         .entry(format!("{} {to:?}", event.id))
                         .or_insert_with(|| data.clone());
                     if *known != data && bounds_hold {
-                        return Err(End::Wrong(format!(
-                            "id {} names {} and {}",
-                            event.id,
-                            text(known),
-                            text(&data)
-                        )));
+                        return Err(End::Wrong(format!("id {} names {known} and {data}", event.id)));
                     }
+                    self.say(|| format!("send {} to {to:?}: {}", event.id, text(&event.data())));
                     self.in_flight.push((id, to, event));
                 }
                 Effect::Pause { input } => self.paused[input] = true,
@@ -392,10 +412,12 @@ impl<'a> World<'a> {
             return Err(End::Wrong(format!("{message} is acked twice")));
         };
         unacked.done = true;
-        let bounds_hold = self.bounds_hold();
+        self.say(|| format!("ack {message} of {input}"));
+        // What is kept is acked before anything is made of it.
+        let checked = self.bounds_hold() && !self.case.kept;
         for row in self.expected.iter().filter(|row| row.of.contains(&message)) {
             for output in 0..self.case.outputs {
-                if bounds_hold && !self.is_settled(output, &row.content.to_string()) {
+                if checked && !self.is_settled(output, &row.content.to_string()) {
                     return Err(End::Wrong(format!(
                         "{message} is acked before {} is accepted by {output}",
                         row.content
@@ -412,99 +434,16 @@ impl<'a> World<'a> {
         }
         Ok(())
     }
-
-    fn is_settled(&self, output: usize, row: &str) -> bool {
-        let at = (output, row.to_owned());
-        self.accepted.contains_key(&at) || self.refused.contains(&at) && self.dead.contains(row)
-    }
-
-    /// Everything has come to rest.
-    fn judge(&self) -> Result<(), String> {
-        if !self.component.is_idle() || self.component.counters().held_bytes != 0 {
-            return Err(format!(
-                "something is still held: {:?}",
-                self.component.counters()
-            ));
-        }
-        if !self.bounds_hold() {
-            return Ok(());
-        }
-        let expected: BTreeSet<String> = self.expected.iter().map(|row| row.content.to_string()).collect();
-        if expected.len() != self.expected.len() {
-            return Err("the oracle has a row twice".to_owned());
-        }
-        for row in &expected {
-            if let Some(output) = (0..self.case.outputs).find(|output| !self.is_settled(*output, row)) {
-                return Err(format!("{row} never came to {output}"));
-            }
-        }
-        for ((_, row), ids) in &self.accepted {
-            if !expected.contains(row) && self.is_exact() {
-                return Err(format!("{row} should not have come"));
-            }
-            if ids.len() > 1 && self.is_exact() && self.names_last() {
-                return Err(format!("{row} came as {ids:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether windows are the same after a death. Those of sessions depend on their messages, of which MQTT gives again
-    /// what it has no ack for yet.
-    fn bounds_hold(&self) -> bool {
-        let session = matches!(self.case.windows, Windows::Session { .. });
-        self.stats.crashes == 0 || !session || !self.case.brokers.contains(&Broker::Mqtt)
-    }
-
-    /// Whether what comes again after a death is the same, so that no other row ever comes. It is not where a message may
-    /// come again without those of its window that were acked: hopping windows share messages, MQTT acks in order. Then a
-    /// row that says 'no match', or that counts, can be wrong; one that joins can't.
-    fn is_exact(&self) -> bool {
-        let whole = !matches!(self.case.windows, Windows::Hopping { .. })
-            && !self.case.brokers.contains(&Broker::Mqtt);
-        let monotonic = self.case.kind == JoinKind::Inner && !self.case.grouped;
-        self.stats.crashes == 0 || whole || monotonic
-    }
-
-    /// Whether a row that comes again has the id that it had.
-    fn names_last(&self) -> bool {
-        let whole = !matches!(self.case.windows, Windows::Hopping { .. })
-            && !self.case.brokers.contains(&Broker::Mqtt);
-        self.stats.crashes == 0 || self.case.event_time && (whole || self.case.emit == Emit::Each)
-    }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// An event's rows, as the oracle writes them.
-fn canonical(event: &Event) -> Result<Vec<String>, String> {
-    let value: Value =
-        serde_json::from_slice(&event.data()).map_err(|error| format!("{error}: {}", text(&event.data())))?;
-    let Value::Array(rows) = value else {
-        return Err(format!("no rows: {value}"));
-    };
-    let rows = if rows.first().is_some_and(Value::is_array) {
-        rows
-    } else {
-        vec![Value::Array(rows)]
-    };
-    rows.into_iter().map(row).collect()
-}
-
-fn row(row: Value) -> Result<String, String> {
-    let Value::Array(mut fields) = row else {
-        return Err(format!("no row: {row}"));
-    };
-    for field in fields.iter_mut().take(2) {
-        let time = field
-            .as_str()
-            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        *field = json!(time.ok_or_else(|| format!("no time: {field}"))?.as_microsecond());
-    }
-    if let Some(Value::Array(numbers)) = fields.last_mut() {
-        numbers.sort_by_key(Value::as_u64);
-    }
-    Ok(Value::Array(fields).to_string())
+/// A life, with what the one before it kept.
+fn start(case: &Case, config: &Config, disk: &MemoryDisk, now: Time) -> Result<Durable, String> {
+    let kept = case.kept.then(|| Kept {
+        state: disk.open(),
+        inputs: NAMES[..case.brokers.len()]
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
+    });
+    Durable::new(config.clone(), kept, now).map_err(|error| format!("can't start: {error}"))
 }
