@@ -12,7 +12,7 @@ const GO_MINOR: u32 = 23;
 
 /// Installs everything and waits for it.
 pub(crate) fn run() -> Result<()> {
-    programs(&[COMPILERS, BROKERS, CONTAINERS].concat())?;
+    programs(&[COMPILERS, BROKERS, CONTAINERS, JAVA].concat())?;
     sdk::install()?;
     if let Some(child) = start_deny()? {
         finish_deny(child)?;
@@ -44,6 +44,12 @@ pub(crate) const BROKERS: &[Program] = &[
         "rabbitmq-server",
         "RabbitMQ",
     ),
+];
+
+/// What Flink needs.
+pub(crate) const JAVA: &[Program] = &[
+    Program::new("javac", "openjdk-17-jdk-headless", "a Java compiler"),
+    Program::new("mvn", "maven", "Maven, to fetch Flink"),
 ];
 
 /// What images and a node need.

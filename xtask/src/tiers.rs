@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::setup::{BROKERS, CONTAINERS, Program};
+use crate::setup::{BROKERS, CONTAINERS, JAVA, Program};
 use crate::{bench, binaries, cluster, crds, e2e, fuzz, lines, sdk, setup, shell, simulate};
 
 struct Tier {
@@ -51,7 +51,7 @@ const TIERS: &[Tier] = &[
         about: "unit, property, golden and command-line tests; expressions against cel-go; real brokers",
         budget: 16,
         needs: &[BROKERS],
-        run: || shell::sh("cargo test --workspace --exclude control-plane --locked"),
+        run: || shell::sh("cargo test --workspace --exclude control-plane --exclude flink-parity --locked"),
     },
     Tier {
         name: "simulation",
@@ -59,6 +59,13 @@ const TIERS: &[Tier] = &[
         budget: 2,
         needs: &[],
         run: simulate::short,
+    },
+    Tier {
+        name: "flink",
+        about: "windows, joins and aggregates against Flink SQL on the same events",
+        budget: 4,
+        needs: &[JAVA],
+        run: || shell::sh("cargo test --package flink-parity --locked -- --nocapture"),
     },
     Tier {
         name: "docs",
