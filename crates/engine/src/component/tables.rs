@@ -71,7 +71,8 @@ impl Component {
         let mut closing = Closing::new(spec, open, &self.uid);
         // One message and a row of each table: a few steps.
         let mut work = u64::MAX;
-        closing.advance(spec, &self.uid, self.budget.limit(), &mut work);
+        let limit = self.budget.limit();
+        closing.advance(spec, &self.uid, limit, &mut self.lookback.previous, &mut work);
         let Closed {
             results,
             failed,
