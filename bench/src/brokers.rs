@@ -1,5 +1,7 @@
 //! The brokers that messages go through, each started for the run.
 
+use std::fmt;
+
 use anyhow::{Context as _, Result};
 use test_brokers::{RabbitMq, Redis};
 
@@ -9,7 +11,14 @@ use crate::wire::{Amqp, Publisher, RedisStream};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broker {
     Redis,
-    RabbitMq,
+    RabbitMq(Mode),
+}
+
+/// Whether messages outlive their broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Transient,
+    Persistent,
 }
 
 impl Broker {
@@ -17,8 +26,18 @@ impl Broker {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Broker::Redis => "redis",
-            Broker::RabbitMq => "rabbitmq",
+            Broker::RabbitMq(_) => "rabbitmq",
         }
+    }
+}
+
+impl fmt::Display for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Broker::Redis => "redis",
+            Broker::RabbitMq(Mode::Transient) => "rabbitmq, transient",
+            Broker::RabbitMq(Mode::Persistent) => "rabbitmq, persistent",
+        })
     }
 }
 
@@ -34,7 +53,7 @@ impl Ports {
     pub(crate) fn publisher(self, broker: Broker, topic: &str) -> Result<Box<dyn Publisher + Send>> {
         Ok(match broker {
             Broker::Redis => Box::new(RedisStream::connect(self.redis, topic)?),
-            Broker::RabbitMq => Box::new(Amqp::connect(self.rabbitmq, topic)?),
+            Broker::RabbitMq(mode) => Box::new(Amqp::connect(self.rabbitmq, topic, mode)?),
         })
     }
 }

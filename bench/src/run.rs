@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::brokers::{Broker, Ports};
+use crate::brokers::{Broker, Mode, Ports};
 use crate::check::{Expected, Verdict};
 use crate::clock::{self, MS};
 use crate::plans::{self, CONSUMER, EVENTS, TENANTS};
@@ -164,11 +164,24 @@ pub(crate) fn cold_start(ports: Ports, sidecar: &Path) -> Result<f64> {
 pub(crate) fn idle_mb(ports: Ports, sidecar: &Path) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let listener = Listener::bind()?;
-    let plan = plans::join(ports, Broker::RabbitMq, 1_000);
+    let plan = plans::join(ports, Broker::RabbitMq(Mode::Transient), 1_000);
     let mut running = start(sidecar, &plan, &listener, folder.path())?;
     running.wait_until_ready(PATIENCE)?;
     thread::sleep(Duration::from_secs(2));
     let usage = running.usage()?;
     running.stop(PATIENCE)?;
     Ok(usage.resident_mb)
+}
+
+/// How many events a second a broker takes and confirms while nobody reads. A sidecar that read them has declared what
+/// they go to.
+pub(crate) fn taken_alone(ports: Ports, broker: Broker) -> Result<f64> {
+    let events = Workload::new(1_000, 10_000).window().events;
+    let mut publisher = ports.publisher(broker, EVENTS)?;
+    let start = Instant::now();
+    for event in &events {
+        publisher.send(event.as_bytes())?;
+    }
+    publisher.flush()?;
+    Ok(10_000.0 / start.elapsed().as_secs_f64())
 }

@@ -5,19 +5,22 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail, ensure};
 
 use super::{KEEP, Publisher, Wire};
+use crate::brokers::Mode;
 
 /// Publishes to one exchange, with confirms, many messages in flight.
 pub(crate) struct Amqp {
     wire: Wire,
     /// The arguments of `basic.publish`.
     publish: Vec<u8>,
+    mode: Mode,
     sent: u64,
     /// The tags of messages in flight.
     unconfirmed: BTreeSet<u64>,
 }
 
-/// Messages in flight.
-const DEPTH: usize = 1024;
+/// Messages in flight. More than a window has: a broker confirms persistent ones by the hundreds, each time that it has
+/// written them, and who waited for that would not be in time.
+const DEPTH: usize = 32 * 1024;
 
 const METHOD: u8 = 1;
 const HEADER: u8 = 2;
@@ -43,7 +46,7 @@ impl Frame {
 
 impl Amqp {
     /// Connects as `guest`. The exchange is not declared: it is the reader's.
-    pub(crate) fn connect(port: u16, exchange: &str) -> Result<Amqp> {
+    pub(crate) fn connect(port: u16, exchange: &str, mode: Mode) -> Result<Amqp> {
         let mut wire = Wire::connect(port)?;
         wire.output.extend_from_slice(b"AMQP\x00\x00\x09\x01");
         let mut publish = vec![0, 60, 0, 40, 0, 0];
@@ -52,6 +55,7 @@ impl Amqp {
         let mut amqp = Amqp {
             wire,
             publish,
+            mode,
             sent: 0,
             unconfirmed: BTreeSet::new(),
         };
@@ -80,10 +84,15 @@ impl Amqp {
         frame(&mut self.wire.output, METHOD, channel, payload);
     }
 
+    /// Whether a whole frame has arrived.
+    fn has_frame(&self) -> bool {
+        let waiting = self.wire.waiting();
+        waiting.len() >= 7 && waiting.len() > 7 + size_of_frame(waiting)
+    }
+
     fn receive(&mut self) -> Result<Frame> {
         let head = self.wire.need(7)?;
-        let len = head.get(3..7).and_then(<[u8]>::first_chunk::<4>);
-        let len = len.map_or(0, |len| u32::from_be_bytes(*len) as usize);
+        let len = size_of_frame(head);
         let kind = head.first().copied().unwrap_or_default();
         let frame = self.wire.need(7 + len + 1)?;
         let payload = frame.get(7..7 + len).unwrap_or(&[]).to_vec();
@@ -109,22 +118,37 @@ impl Amqp {
         self.wire.send()?;
         while self.unconfirmed.len() > left {
             let frame = self.receive()?;
-            match (frame.method(), frame.payload.get(4..)) {
-                // An ack: the tag, and whether it is for all before it too.
-                (Some((60, 80)), Some([tag @ .., multiple])) => {
-                    let tag = tag.first_chunk().map_or(0, |tag| u64::from_be_bytes(*tag));
-                    if multiple & 1 == 1 {
-                        self.unconfirmed = self.unconfirmed.split_off(&(tag + 1));
-                    } else {
-                        self.unconfirmed.remove(&tag);
-                    }
+            self.take(&frame)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the confirms that have arrived.
+    fn look(&mut self) -> Result<()> {
+        self.wire.look()?;
+        while self.has_frame() {
+            let frame = self.receive()?;
+            self.take(&frame)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, frame: &Frame) -> Result<()> {
+        match (frame.method(), frame.payload.get(4..)) {
+            // An ack: the tag, and whether it is for all before it too.
+            (Some((60, 80)), Some([tag @ .., multiple])) => {
+                let tag = tag.first_chunk().map_or(0, |tag| u64::from_be_bytes(*tag));
+                if multiple & 1 == 1 {
+                    self.unconfirmed = self.unconfirmed.split_off(&(tag + 1));
+                } else {
+                    self.unconfirmed.remove(&tag);
                 }
-                _ if frame.kind == HEARTBEAT => {}
-                (method, _) => bail!(
-                    "RabbitMQ says {method:?}: {}",
-                    String::from_utf8_lossy(&frame.payload)
-                ),
             }
+            _ if frame.kind == HEARTBEAT => {}
+            (method, _) => bail!(
+                "RabbitMQ says {method:?}: {}",
+                String::from_utf8_lossy(&frame.payload)
+            ),
         }
         Ok(())
     }
@@ -136,10 +160,13 @@ impl Publisher for Amqp {
         frame(out, METHOD, 1, &self.publish);
         let mut header = vec![0, 60, 0, 0];
         header.extend_from_slice(&(message.len() as u64).to_be_bytes());
-        // A content type and a delivery mode follow: 1 is transient, so that the load is what the broker can take, not what its disk can.
+        // A content type and a delivery mode follow.
         header.extend_from_slice(&[0x90, 0]);
         short(&mut header, "application/json");
-        header.push(1);
+        header.push(match self.mode {
+            Mode::Transient => 1,
+            Mode::Persistent => 2,
+        });
         frame(out, HEADER, 1, &header);
         frame(out, BODY, 1, message);
         self.sent += 1;
@@ -147,19 +174,26 @@ impl Publisher for Amqp {
         if self.unconfirmed.len() >= DEPTH {
             self.confirm(DEPTH / 2)
         } else if self.wire.output.len() > KEEP {
-            self.wire.send()
+            self.push()
         } else {
             Ok(())
         }
     }
 
     fn push(&mut self) -> Result<()> {
-        self.wire.send()
+        self.wire.send()?;
+        self.look()
     }
 
     fn flush(&mut self) -> Result<()> {
         self.confirm(0)
     }
+}
+
+/// The size of a frame's payload, by its first 7 bytes.
+fn size_of_frame(head: &[u8]) -> usize {
+    let len = head.get(3..7).and_then(<[u8]>::first_chunk::<4>);
+    len.map_or(0, |len| u32::from_be_bytes(*len) as usize)
 }
 
 fn frame(out: &mut Vec<u8>, kind: u8, channel: u8, payload: &[u8]) {

@@ -4,7 +4,7 @@ mod amqp;
 pub(crate) mod http;
 mod redis;
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, ensure};
@@ -69,6 +69,19 @@ impl Wire {
         let bytes = self.stream.read(&mut more)?;
         self.input.extend_from_slice(more.get(..bytes).unwrap_or(&[]));
         Ok(bytes > 0)
+    }
+
+    /// Takes in what has arrived, without waiting for more.
+    fn look(&mut self) -> Result<()> {
+        self.stream.set_nonblocking(true)?;
+        let looked = self.fill();
+        self.stream.set_nonblocking(false)?;
+        match looked {
+            Err(error) if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::WouldBlock) => {
+                Ok(())
+            }
+            looked => looked.map(|_| ()),
+        }
     }
 
     /// Waits until there are so many bytes.
