@@ -694,3 +694,29 @@ fn what_was_late_before_a_restart_is_late_after_it() {
     assert_eq!(runner.component.counters().inputs[0].late, 1);
     assert_eq!(runner.unacked.len(), 1);
 }
+
+#[test]
+fn windows_that_overlap_are_done_with_in_order() {
+    let mut query = tumbling(10);
+    query.windows = Windows::Hopping {
+        length: 10 * MS,
+        slide: 5 * MS,
+    };
+    let mut runner = Runner::new(config(&query));
+    // 0..10 has a row; 5..15 and 10..20 have none.
+    let messages = [at(0, 2, 1), at(1, 3, 1), at(0, 12, 2), at(0, 30, 1), at(1, 30, 1)];
+    for message in &messages {
+        runner.deliver(message);
+    }
+    let mut busy = |_: Target, event: &Event| match event.time {
+        Time(10_000) => Answer::Retry("busy".to_owned()),
+        _ => Answer::Accepted,
+    };
+    runner.until(0, &mut busy);
+    assert_eq!(runner.reports.len(), 4, "-5..5, 0..10, 5..15 and 10..20");
+    assert_eq!(runner.component.settled(), Some(Time(10 * MS - 1)));
+    assert_eq!(runner.acked, [], "not before the window that ends before");
+    runner.until(100_000_000, &mut accept);
+    assert_eq!(runner.component.settled(), Some(Time(20 * MS)));
+    assert_eq!(runner.unacked.len(), 2);
+}

@@ -38,6 +38,8 @@ struct InputClock {
     partitions: FxHashMap<Box<str>, Partition>,
     /// How many of the partitions that are not idle have which watermark.
     levels: BTreeMap<Time, usize>,
+    /// How many are not idle.
+    active: usize,
     /// The lowest of the partitions' watermarks that are not idle; `None` if all are.
     watermark: Option<Time>,
 }
@@ -74,6 +76,7 @@ impl Clock {
             },
             partitions: FxHashMap::default(),
             levels: BTreeMap::new(),
+            active: 0,
             watermark: Some(START),
         };
         Clock {
@@ -166,6 +169,7 @@ impl Clock {
             if !before.idle {
                 input.leave(before.watermark);
             }
+            input.active += 1;
             *input.levels.entry(after).or_default() += 1;
             input.settle();
             self.advance();
@@ -211,8 +215,7 @@ impl Clock {
 impl InputClock {
     /// Tells a topic apart from now on, as far as there is room.
     fn add(&mut self, topic: &str, fresh: Partition) {
-        let active: usize = self.levels.values().sum();
-        if self.partitions.len() >= MAX_PARTITIONS && active < self.partitions.len() {
+        if self.partitions.len() >= MAX_PARTITIONS && self.active < self.partitions.len() {
             // Topics come and go: those that are silent make room.
             self.partitions.retain(|_, partition| !partition.idle);
         }
@@ -223,6 +226,7 @@ impl InputClock {
 
     /// A partition does not have this watermark any more.
     fn leave(&mut self, watermark: Time) {
+        self.active = self.active.saturating_sub(1);
         if let Some(count) = self.levels.get_mut(&watermark) {
             *count -= 1;
             if *count == 0 {

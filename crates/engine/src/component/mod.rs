@@ -37,7 +37,7 @@ use crate::join::{Closing, InputTime, OpenWindow, Table};
 use crate::json::Decoder;
 use crate::row::RowBuilder;
 use crate::time::Time;
-use crate::window::Window;
+use crate::window::{Window, Windowing};
 use budget::Budget;
 use clock::{Clock, Patience, START};
 use early::Updated;
@@ -66,10 +66,14 @@ pub struct Component {
     clock: Option<Clock>,
     /// Messages in more than one window, and in how many of them they are still needed.
     shares: FxHashMap<Handle, u32>,
-    /// In event time: the end of the last window that closed in this life.
+    /// Whether a message may be in several windows.
+    overlap: bool,
+    /// The end of the last window that closed in this life.
     closed: Time,
     /// Windows that have closed and have results that are not accepted: their ends.
     unsettled: FxHashMap<GroupId, Time>,
+    /// Where windows overlap: those whose results are accepted, but not all of those before them.
+    settling: BTreeMap<(Time, GroupId), Messages>,
     /// Windows that ended by then were done with in an earlier life.
     settled: Time,
     /// What was sent of groups whose windows are open.
@@ -176,6 +180,8 @@ impl Component {
             tables: inputs.iter().map(|_| Table::default()).collect(),
             closed: START,
             unsettled: FxHashMap::default(),
+            overlap: matches!(&role, Role::Join(spec) if matches!(spec.windows(), Windowing::Hopping(_))),
+            settling: BTreeMap::new(),
             settled,
             updated: Updated::new(),
             update_at: None,
@@ -281,7 +287,7 @@ impl Component {
         self.mind_budget();
     }
 
-    /// In event time, how far it is done: windows that ended by then have closed, and their results are accepted. Who
+    /// How far it is done, in event time and where windows overlap: windows that ended by then have closed, and their results are accepted. Who
     /// keeps this together with what is acked can give it to the next life as [`Config::settled`]: windows that
     /// overlap share messages, and one that is done with is not to be made again from those that others still need.
     pub fn settled(&self) -> Option<Time> {
@@ -318,20 +324,38 @@ impl Component {
 
     /// One thing less depends on a group.
     fn release(&mut self, group: GroupId) {
-        if let Some(messages) = self.ledger.settle(group) {
-            self.unsettled.remove(&group);
-            self.lookback.settled(group);
-            self.budget.sub(None, messages.bytes());
-            let messages = if self.shares.is_empty() {
-                messages
-            } else {
-                self.unshare(messages)
-            };
-            for (input, count) in messages.count() {
-                self.counters.inputs[input].acked += count;
+        let Some(messages) = self.ledger.settle(group) else {
+            return;
+        };
+        match self.unsettled.remove(&group) {
+            Some(end) if self.overlap => {
+                // In the order of windows: what is known of those that are done is a point in time.
+                self.settling.insert((end, group), messages);
+                let until = self.unsettled.values().min().copied();
+                while let Some(first) = self.settling.first_entry()
+                    && until.is_none_or(|until| first.key().0 < until)
+                {
+                    let ((_, group), messages) = first.remove_entry();
+                    self.done(group, messages);
+                }
             }
-            self.effects.ack(messages);
+            _ => self.done(group, messages),
         }
+    }
+
+    /// Nothing depends on messages of a group any more.
+    fn done(&mut self, group: GroupId, messages: Messages) {
+        self.lookback.settled(group);
+        self.budget.sub(None, messages.bytes());
+        let messages = if self.shares.is_empty() {
+            messages
+        } else {
+            self.unshare(messages)
+        };
+        for (input, count) in messages.count() {
+            self.counters.inputs[input].acked += count;
+        }
+        self.effects.ack(messages);
     }
 
     /// A message is in several windows, and acked with the last of them.

@@ -76,7 +76,8 @@ impl Component {
             let takes = |component: &Component, window| component.takes(window, now);
             self.place(spec, at, message.input, (id, message.token), takes);
         } else {
-            self.wait(message.received, message.input, (id, message.token), START);
+            let floor = if self.overlap { self.settled } else { START };
+            self.wait(message.received, message.input, (id, message.token), floor);
         }
     }
 

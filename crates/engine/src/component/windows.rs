@@ -184,7 +184,7 @@ impl Component {
         self.effects.push(Effect::Window(Box::new(report)));
         let group = self.hold(messages);
         self.lookback.closed(group);
-        if self.clock.is_some() {
+        if self.clock.is_some() || self.overlap {
             self.closed = self.closed.max(time);
             self.unsettled.insert(group, time);
         }
