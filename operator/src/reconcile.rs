@@ -72,7 +72,8 @@ pub(crate) async fn reconcile(space: Arc<Space>, context: Arc<Context>) -> Resul
         return Ok(Action::await_change());
     }
     let began = Instant::now();
-    let result = look(&namespace, &context).await;
+    // Boxed: it holds all that a look at a namespace needs.
+    let result = Box::pin(look(&namespace, &context)).await;
     context
         .metrics
         .reconciled(began.elapsed(), result.as_ref().err().map(Error::reason));
