@@ -135,7 +135,7 @@ fn leaving(plan: &Plan, output: &Output) -> Guarantee {
         // Without a clock the same messages make the same windows. But a window's messages are acknowledged one by one,
         // and what is made again of some of them has the ids that it had only where each row depends on its own alone.
         Role::Window(query) => {
-            if !is_by_row(query) {
+            if plan.state.is_none() && !is_by_row(query) {
                 repeats.push(
                     "a crash between the acknowledgements of a window makes it again of what is left of it",
                 );

@@ -263,7 +263,7 @@ fn problem(
         }
         // Whatever else the inputs lack has been said of them.
         _ if is_refused || query.inputs.is_empty() => return None,
-        _ => resource.at("spec.stream.from", reason::INVALID, message),
+        _ => resource.at("spec.stream.from", reason::NOT_SUPPORTED, message),
     })
 }
 
