@@ -263,6 +263,17 @@ fn problem(
         }
         // Whatever else the inputs lack has been said of them.
         _ if is_refused || query.inputs.is_empty() => return None,
+        SpecError::TableWithoutKey { variable, key } => {
+            let field = if query.on.is_some() {
+                "spec.stream.on"
+            } else {
+                "spec.stream.where"
+            };
+            let message = format!("nothing says which row of the Table `{variable}` is looked up");
+            let found = resource.at(field, reason::NOT_A_LOOKUP, message);
+            found.help(format!("say what its key is equal to, as in `... == {key}`"))
+        }
+        SpecError::TableKept => resource.at("spec.type", reason::NOT_A_LOOKUP, message),
         _ => resource.at("spec.stream.from", reason::NOT_SUPPORTED, message),
     })
 }
