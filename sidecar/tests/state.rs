@@ -25,7 +25,7 @@ async fn aligned() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let into = Duration::from_millis(u64::try_from(now.as_millis() % WINDOW.as_millis()).unwrap());
     if into > WINDOW / 10 {
-        tokio::time::sleep(WINDOW - into).await;
+        tokio::time::sleep(WINDOW.saturating_sub(into)).await;
     }
 }
 
