@@ -149,6 +149,18 @@ fn a_table_is_looked_up_by_what_another_one_gave() {
 }
 
 #[test]
+fn an_explanation_names_tables_and_groups() {
+    let query = Query {
+        group_by: vec!["c.name".to_owned()],
+        select: Some("count()".to_owned()),
+        ..query(JoinKind::Inner, Windows::Tumbling { length: LENGTH })
+    };
+    let expected = "on arrival c: c.name != 'nobody'\nfor each o\nlook up c by o.customer == c.id\nof c only the latest \
+                    message of each key\ngroup by c.name\n";
+    assert_eq!(JoinSpec::compile(&query).unwrap().explain().to_string(), expected);
+}
+
+#[test]
 fn a_table_is_looked_up_by_its_key() {
     let reason = |query: &Query| JoinSpec::compile(query).unwrap_err().remove(0);
     let inner = query(JoinKind::Inner, Windows::Unbounded);

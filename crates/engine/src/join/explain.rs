@@ -14,6 +14,10 @@ pub struct Explanation {
     pub arrival: Vec<(String, Vec<String>)>,
     /// How a window's messages are combined, in this order.
     pub steps: Vec<StepExplanation>,
+    /// The variables of inputs that only the latest message of each key is known of.
+    pub tables: Vec<String>,
+    /// What groups rows, if they are grouped; nothing for a single group of all.
+    pub group_by: Option<Vec<String>>,
 }
 
 /// How one input is combined with those before it.
@@ -48,6 +52,8 @@ impl Plan {
         let arrival = variables.iter().zip(&self.arrival);
         Explanation {
             kind: self.kind,
+            tables: Vec::new(),
+            group_by: None,
             arrival: arrival
                 .map(|(name, checks)| (name.to_string(), sources(checks)))
                 .collect(),
@@ -102,11 +108,20 @@ impl fmt::Display for Explanation {
                 _ => format!("{before}, {variable}"),
             };
         }
-        match self.steps.first() {
-            Some(first) if self.kind == JoinKind::Anti => {
-                writeln!(f, "keep {} without a match, and nothing else", first.variable)
-            }
-            _ => Ok(()),
+        if let Some(first) = self.steps.first().filter(|_| self.kind == JoinKind::Anti) {
+            writeln!(f, "keep {} without a match, and nothing else", first.variable)?;
+        }
+        if !self.tables.is_empty() {
+            writeln!(
+                f,
+                "of {} only the latest message of each key",
+                self.tables.join(", ")
+            )?;
+        }
+        match self.group_by.as_deref() {
+            None => Ok(()),
+            Some([]) => writeln!(f, "gather all in one group"),
+            Some(keys) => writeln!(f, "group by {}", keys.join(", ")),
         }
     }
 }

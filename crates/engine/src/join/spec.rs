@@ -102,6 +102,8 @@ pub struct JoinSpec {
     pub(super) select: Option<Program>,
     /// What is made of rows instead, if they are grouped.
     pub(super) groups: Option<GroupSpec>,
+    /// What groups them, as text.
+    group_by: Vec<String>,
     /// Each after those that it is looked up by.
     pub(super) tables: Vec<TableSpec>,
     pub(super) emit: Emit,
@@ -175,6 +177,7 @@ impl JoinSpec {
             select: select.as_ref().map(|select| select.bind(&views)),
             groups,
             tables,
+            group_by: query.group_by.clone(),
             variables: variables.iter().map(|name| Box::from(*name)).collect(),
             // What is looked up at once is one row at most.
             emit: if at_once { Emit::Each } else { query.emit },
@@ -222,9 +225,17 @@ impl JoinSpec {
         self.variables.len()
     }
 
-    /// What was made of `where`.
+    /// What was made of `on`, `where` and `groupBy`.
     pub fn explain(&self) -> Explanation {
-        self.plan.explain(&self.variables)
+        let tables = self
+            .tables
+            .iter()
+            .filter_map(|table| self.variables.get(table.input));
+        Explanation {
+            tables: tables.map(ToString::to_string).collect(),
+            group_by: self.groups.is_some().then(|| self.group_by.clone()),
+            ..self.plan.explain(&self.variables)
+        }
     }
 
     /// The conjuncts of `on` and `where`, each with the clause that it stands in:
@@ -403,12 +414,12 @@ impl Compiled {
     /// What reads another input than the first, where only the first has a message.
     fn not_in_anti_row(&self, query: &Query) -> impl Iterator<Item = SpecError> {
         let filters = self.filter.iter().map(|(clause, expr)| (*clause, expr));
-        let groups = self.grouped.iter().flat_map(Grouped::row_level);
-        let outputs = self
-            .select
-            .iter()
-            .chain(groups)
-            .map(|expr| (Clause::Select, expr));
+        let keys = self.grouped.iter().flat_map(Grouped::keys).enumerate();
+        let keys = keys.map(|(at, key)| (Clause::GroupBy(at), key));
+        let count = self.grouped.iter().flat_map(Grouped::keys).count();
+        let arguments = self.grouped.iter().flat_map(Grouped::row_level).skip(count);
+        let outputs = self.select.iter().chain(arguments);
+        let outputs = keys.chain(outputs.map(|expr| (Clause::Select, expr)));
         filters.chain(outputs).filter_map(|(clause, expr)| {
             let other = expr.inputs().iter().find(|input| *input > 0)?;
             let variable = query.inputs.get(other)?.variable.clone();
