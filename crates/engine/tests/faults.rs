@@ -356,9 +356,8 @@ proptest! {
         let rows: BTreeSet<String> = owed.values().flatten().map(|(_, row)| row.clone()).collect();
         let mut messages = of(&all);
         for message in &mut messages {
-            if message.payload.ends_with('}') {
-                message.payload.pop();
-                message.payload += &format!(",\"t\":{}}}", message.received.0);
+            if let Some(open) = message.payload.strip_suffix('}') {
+                message.payload = format!("{open},\"t\":{}}}", message.received.0);
             }
         }
         let spec = JoinSpec::compile(&query).unwrap();
