@@ -6,6 +6,7 @@
 //! happened ([`clock`] says how far that is), [`windows`] holds it for a join, [`shipping`] gets what was made of it
 //! accepted, and then it is acked. [`budget`] watches over what is held meanwhile.
 
+mod acks;
 mod budget;
 mod clock;
 mod config;
@@ -316,78 +317,6 @@ impl Component {
         self.inputs.iter().all(|input| input.recovered)
     }
 
-    /// Holds messages until what depends on them is accepted.
-    fn hold(&mut self, messages: Messages) -> GroupId {
-        self.budget.add(None, messages.bytes());
-        self.ledger.open(messages)
-    }
-
-    /// One thing less depends on a group.
-    fn release(&mut self, group: GroupId) {
-        let Some(messages) = self.ledger.settle(group) else {
-            return;
-        };
-        match self.unsettled.remove(&group) {
-            Some(end) if self.overlap => {
-                // In the order of windows: what is known of those that are done is a point in time.
-                self.settling.insert((end, group), messages);
-                let until = self.unsettled.values().min().copied();
-                while let Some(first) = self.settling.first_entry()
-                    && until.is_none_or(|until| first.key().0 < until)
-                {
-                    let ((_, group), messages) = first.remove_entry();
-                    self.done(group, messages);
-                }
-            }
-            _ => self.done(group, messages),
-        }
-    }
-
-    /// Nothing depends on messages of a group any more.
-    fn done(&mut self, group: GroupId, messages: Messages) {
-        self.lookback.settled(group);
-        self.budget.sub(None, messages.bytes());
-        let messages = if self.shares.is_empty() {
-            messages
-        } else {
-            self.unshare(messages)
-        };
-        for (input, count) in messages.count() {
-            self.counters.inputs[input].acked += count;
-        }
-        self.effects.ack(messages);
-    }
-
-    /// A message is in several windows, and acked with the last of them.
-    fn share(&mut self, input: usize, token: u64, windows: u32) {
-        self.budget.add(None, SHARE);
-        self.shares.insert(Handle { input, token }, windows);
-    }
-
-    /// Those of a group's messages that no other window needs.
-    fn unshare(&mut self, messages: Messages) -> Messages {
-        let shares = &mut self.shares;
-        let budget = &mut self.budget;
-        messages.retain(|handle| match shares.get_mut(&handle) {
-            Some(windows) if *windows > 1 => {
-                *windows -= 1;
-                false
-            }
-            Some(_) => {
-                shares.remove(&handle);
-                budget.sub(None, SHARE);
-                true
-            }
-            None => true,
-        })
-    }
-
-    /// Acks a message that nothing depends on.
-    fn ack(&mut self, input: usize, token: u64) {
-        self.counters.inputs[input].acked += 1;
-        self.effects.push(Effect::Ack { input, token });
-    }
-
     /// Pauses and resumes inputs by what is held.
     fn mind_budget(&mut self) {
         self.counters.held_bytes = self.budget.held();
@@ -429,6 +358,3 @@ impl Component {
         }
     }
 }
-
-/// Bytes that it takes to know in how many windows a message is.
-const SHARE: u64 = 2 * size_of::<(Handle, u32)>() as u64;
