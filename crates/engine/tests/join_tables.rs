@@ -198,14 +198,14 @@ proptest! {
             customers.iter().map(|customer| (customer["id"].to_string(), customer)).collect();
 
         let mut runner = Runner::new(config(&with_table));
-        customers.iter().for_each(|customer| { send(&mut runner, 1, customer); });
-        orders.iter().for_each(|order| { send(&mut runner, 0, order); });
+        for customer in &customers { send(&mut runner, 1, customer); }
+        for order in &orders { send(&mut runner, 0, order); }
         runner.until(LENGTH, &mut accept);
         prop_assert_eq!(runner.unacked.len(), latest.len());
 
         let mut expected = Runner::new(config(&plain));
-        orders.iter().for_each(|order| { send(&mut expected, 0, order); });
-        latest.values().for_each(|customer| { send(&mut expected, 1, customer); });
+        for order in &orders { send(&mut expected, 0, order); }
+        for customer in latest.values() { send(&mut expected, 1, customer); }
         expected.until(LENGTH, &mut accept);
         prop_assert_eq!(runner.data(Target::Output(0)), expected.data(Target::Output(0)));
         // The table is as it was.
