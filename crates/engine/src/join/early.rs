@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bound::Single;
 use super::emit::{FailedRow, Output};
 use super::grouping;
-use super::matching::Single;
 use super::open::OpenWindow;
 use super::spec::JoinSpec;
 use crate::aggregate::GroupResult;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::bound::{Bound, Single};
 use super::encode::{Encoded, Encoder, Encoding};
 use super::grouping::Grouping;
 use super::matched::Matched;
-use super::matching::{Bound, Matching, Progress, Single};
+use super::matching::Matching;
 use super::open::{OpenWindow, Side};
+use super::progress::Progress;
 use super::spec::JoinSpec;
 use crate::ack::Messages;
 use crate::aggregate::Previous;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::bound::MISSING;
 use super::emit::{FailedRow, Output};
 use super::grouping;
-use super::matching::MISSING;
 use super::open::Side;
 use super::spec::JoinSpec;
 use crate::aggregate::GroupResult;

@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hasher};
 
 use hashbrown::HashTable;
 
+use super::bound::Single;
 use super::chains::{Chain, Chains, Cursor, END};
-use super::matching::Single;
 use super::store::Store;
 use crate::expr::{Context, EvalError, Program};
 use crate::value::Value;

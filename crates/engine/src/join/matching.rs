@@ -4,151 +4,21 @@
 //! It goes in small steps and can stop after any of them, to be taken up again where it was: a join that has
 //! millions of combinations to look at must not keep its runner from everything else.
 
-use std::cell::Cell;
-
+use super::bound::{Bound, MISSING, Single};
 use super::encode::Encoder;
 use super::grouping::{self, Grouping};
-use super::index::{Found, Key};
-use super::matched::Matched;
+use super::index::Key;
 use super::open::Side;
 use super::plan::{Check, Plan};
+use super::progress::{Frame, Next, Progress};
 use crate::aggregate::{GroupSpec, Previous};
-use crate::counters::{CutShort, Tally};
-use crate::expr::{self, Context};
-use crate::field::Field;
+use crate::counters::CutShort;
+use crate::expr::Context;
 use crate::query::JoinKind;
-use crate::row::Row;
-use crate::window::Window;
 
 /// Combinations that one window may cost: some seconds of one core. A join with keys gets there only by that many
 /// rows; one without gets there by the product of its inputs.
 pub(super) const MAX_CANDIDATES: u64 = 50_000_000;
-
-impl expr::Row for Row<'_> {
-    fn field(&self, slot: usize) -> Field<'_> {
-        Row::field(self, slot)
-    }
-}
-
-/// Where the number of an input's message stands: that it has none.
-pub(super) const MISSING: u32 = u32::MAX;
-
-/// An input's place in an evaluation: holds the message that is looked at, if there is one.
-#[derive(Default)]
-pub(super) struct Bound<'a>(Cell<Option<Row<'a>>>);
-
-impl expr::Row for Bound<'_> {
-    fn field(&self, slot: usize) -> Field<'_> {
-        self.0.get().map_or(Field::Absent, |row| row.field(slot))
-    }
-
-    fn is_missing(&self) -> bool {
-        self.0.get().is_none()
-    }
-}
-
-/// Evaluates what concerns a single input.
-#[derive(Clone, Copy)]
-pub(crate) struct Single {
-    pub(crate) inputs: usize,
-    pub(crate) window: Window,
-}
-
-impl Single {
-    /// Every input's row is this one: of the others, nothing is read.
-    pub(crate) fn with<T>(self, row: &dyn expr::Row, then: impl FnOnce(&Context<'_>) -> T) -> T {
-        let context = |rows: &[&dyn expr::Row]| {
-            then(&Context::new(rows).with_window(self.window.start, self.window.end))
-        };
-        if self.inputs <= 4 {
-            context(&[row; 4])
-        } else {
-            context(&[row; 64])
-        }
-    }
-}
-
-/// What a step tries next.
-#[derive(Debug)]
-enum Next {
-    /// Every message, from this one on.
-    Scan(u32),
-    /// Those with the key that was looked up.
-    Found(Found),
-    /// Those that no row before had a match in, from this one on.
-    Unmatched(u32),
-    /// Nothing: what is bound before can't have a match.
-    Nothing,
-}
-
-/// A step that is open.
-#[derive(Debug)]
-struct Frame {
-    next: Next,
-    /// Whether what is bound before has had a match, or has gone on without one.
-    settled: bool,
-}
-
-impl Frame {
-    fn new(next: Next) -> Frame {
-        Frame { next, settled: false }
-    }
-}
-
-/// How far a join has come.
-#[derive(Debug)]
-pub(super) struct Progress {
-    /// The steps that are open, one inside the other.
-    frames: Vec<Frame>,
-    /// Which step the outermost of them is: the first, and then each that keeps what has no match before it.
-    base: usize,
-    /// By input: the number of the message that it is bound to.
-    rows: Vec<u32>,
-    pub(super) candidates: u64,
-    pub(super) cut_short: Option<CutShort>,
-    /// By step, where it matters: the messages that had a match in those before.
-    matched: Vec<Matched>,
-    /// Of an anti join: whether the first input's message has no match so far.
-    alone: bool,
-    /// By input: the messages that are in a row together with others.
-    pub(super) together: Vec<Matched>,
-    /// By condition.
-    pub(super) tallies: Vec<Tally>,
-    /// Where the steps are not in the order of the inputs: the rows of the first input's message so far, to be
-    /// brought in order before they are encoded. As the first step is always that of the first input, rows of
-    /// different messages of it are in order.
-    found: Vec<u32>,
-    /// Their order, and how many of them are encoded, once they are complete.
-    order: Option<(Vec<u32>, usize)>,
-}
-
-impl Progress {
-    pub(super) fn new(plan: &Plan, sides: &[Side], tallies: Vec<Tally>) -> Progress {
-        let marks = |input: usize| Matched::new(sides[input].store.len());
-        let kept = plan.steps.iter().filter(|_| plan.keeps_right());
-        Progress {
-            frames: vec![Frame::new(Next::Scan(0))],
-            base: 0,
-            rows: vec![MISSING; sides.len()],
-            candidates: 0,
-            cut_short: None,
-            matched: kept.map(|step| marks(step.input)).collect(),
-            alone: false,
-            together: (0..sides.len()).map(marks).collect(),
-            tallies,
-            found: Vec::new(),
-            order: None,
-        }
-    }
-
-    /// Looks for no more rows.
-    fn stop(&mut self, reason: CutShort) {
-        self.cut_short = Some(reason);
-        self.frames.clear();
-        self.base = self.rows.len();
-        self.alone = false;
-    }
-}
 
 /// One window's join, while it is worked on.
 pub(super) struct Matching<'a> {
@@ -333,7 +203,7 @@ impl Matching<'_> {
     fn bind(&mut self, input: usize, row: u32) {
         self.progress.rows[input] = row;
         let row = (row != MISSING).then(|| self.sides[input].store.row(row as usize));
-        self.bound[input].0.set(row);
+        self.bound[input].set(row);
     }
 
     fn passes(&mut self, checks: &[Check]) -> bool {

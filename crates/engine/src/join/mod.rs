@@ -6,7 +6,9 @@
 //! the work grows with the messages and the rows, not with the product of the inputs. What an outer join keeps
 //! without a match is found by what [`matched`] remembers.
 
+mod bound;
 mod chains;
+mod clauses;
 mod early;
 mod emit;
 mod encode;
@@ -17,6 +19,7 @@ mod matched;
 mod matching;
 mod open;
 mod plan;
+mod progress;
 mod session;
 mod spec;
 mod store;
@@ -26,10 +29,11 @@ mod timing;
 pub use explain::{Explanation, StepExplanation};
 pub use spec::{Clause, JoinSpec, SpecError};
 
+pub(crate) use bound::Single;
+pub(crate) use clauses::{compile_condition, compile_select};
 pub(crate) use early::Fired;
 pub(crate) use emit::{Closed, Closing, FailedRow, Output};
-pub(crate) use matching::Single;
 pub(crate) use open::{Arrival, OpenWindow};
-pub(crate) use spec::{compile_condition, compile_select, layout};
+pub(crate) use spec::layout;
 pub(crate) use table::Table;
 pub(crate) use timing::{InputTime, TimeError, watermark};

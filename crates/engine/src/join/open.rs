@@ -1,9 +1,9 @@
 //! A window that is open: what has arrived for it.
 
+use super::bound::Single;
 use super::early::Early;
 use super::grouping;
 use super::index::{Index, Key};
-use super::matching::Single;
 use super::spec::JoinSpec;
 use super::store::Store;
 use crate::aggregate::Groups;

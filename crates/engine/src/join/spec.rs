@@ -2,13 +2,14 @@
 
 use thiserror::Error;
 
+use super::clauses::Compiled;
 use super::explain::Explanation;
 use super::plan::Plan;
 use super::session::SessionKey;
 use super::table::{self, TableSpec};
 use super::timing::{InputTime, Unbound};
 use crate::aggregate::GroupSpec;
-use crate::expr::{self, Context, Diagnostic, EvalError, Expr, Grouped, Program, Scope, ScopeError};
+use crate::expr::{Context, Diagnostic, EvalError, Expr, Program, Scope, ScopeError};
 use crate::layout::Layout;
 use crate::query::{Emit, JoinKind, Query, QueryInput, Windows};
 use crate::window::Windowing;
@@ -315,119 +316,6 @@ impl JoinSpec {
     }
 }
 
-/// Compiles what is true or not.
-pub(crate) fn compile_condition(
-    clause: Clause,
-    source: Option<&str>,
-    scope: &Scope,
-) -> Result<Option<Expr>, SpecError> {
-    let fail = |diagnostic| SpecError::Expression { clause, diagnostic };
-    source
-        .map(|source| expr::compile_bool(source, scope).map_err(fail))
-        .transpose()
-}
-
-pub(crate) fn compile_select(source: Option<&str>, scope: &Scope) -> Result<Option<Expr>, SpecError> {
-    let fail = |diagnostic| SpecError::Expression {
-        clause: Clause::Select,
-        diagnostic,
-    };
-    source
-        .map(|source| expr::compile(source, scope).map_err(fail))
-        .transpose()
-}
-
-type Conjuncts = Vec<(Clause, Expr)>;
-
-/// A query's expressions, but for those that say when something happened.
-struct Compiled {
-    on: Conjuncts,
-    filter: Conjuncts,
-    select: Option<Expr>,
-    /// Instead of `select`, if rows are grouped.
-    grouped: Option<Grouped>,
-}
-
-impl Compiled {
-    fn new(query: &Query, scope: &Scope) -> Result<Compiled, Vec<SpecError>> {
-        let mut errors = Vec::new();
-        let on = compile_condition(Clause::On, query.on.as_deref(), scope);
-        let on = on.map_err(|error| errors.push(error)).ok().flatten();
-        let filter = compile_condition(Clause::Where, query.filter.as_deref(), scope);
-        let filter = filter.map_err(|error| errors.push(error)).ok().flatten();
-        let (on, filter) = conjuncts(on, filter);
-        let mut compiled = Compiled {
-            on,
-            filter,
-            select: None,
-            grouped: None,
-        };
-        let select = query.select.as_deref();
-        let is_grouped = query.trigger.is_some()
-            || !query.group_by.is_empty()
-            || query.having.is_some()
-            || select.is_some_and(expr::has_aggregate);
-        if is_grouped {
-            let keys: Vec<&str> = query.group_by.iter().map(String::as_str).collect();
-            match expr::compile_grouped(
-                &keys,
-                select,
-                query.having.as_deref(),
-                query.trigger.as_deref(),
-                scope,
-            ) {
-                Ok(grouped) => compiled.grouped = Some(grouped),
-                Err(problems) => {
-                    let problem = |(clause, diagnostic)| SpecError::Expression { clause, diagnostic };
-                    errors.extend(problems.into_iter().map(problem));
-                }
-            }
-        } else {
-            match compile_select(select, scope) {
-                Ok(select) => compiled.select = select,
-                Err(error) => errors.push(error),
-            }
-        }
-        if query.join == JoinKind::Anti {
-            errors.extend(compiled.not_in_anti_row(query));
-        }
-        if errors.is_empty() {
-            Ok(compiled)
-        } else {
-            Err(errors)
-        }
-    }
-
-    /// The conjuncts that are true of all rows with a message of each input.
-    fn joining(&self, kind: JoinKind) -> Vec<&Expr> {
-        let filter = self.filter.iter().filter(|_| kind == JoinKind::Inner);
-        self.on.iter().chain(filter).map(|(_, expr)| expr).collect()
-    }
-
-    /// All that is evaluated on messages.
-    fn of_rows(&self) -> Vec<&Expr> {
-        let conjuncts = self.on.iter().chain(&self.filter).map(|(_, expr)| expr);
-        let groups = self.grouped.iter().flat_map(Grouped::row_level);
-        conjuncts.chain(&self.select).chain(groups).collect()
-    }
-
-    /// What reads another input than the first, where only the first has a message.
-    fn not_in_anti_row(&self, query: &Query) -> impl Iterator<Item = SpecError> {
-        let filters = self.filter.iter().map(|(clause, expr)| (*clause, expr));
-        let keys = self.grouped.iter().flat_map(Grouped::keys).enumerate();
-        let keys = keys.map(|(at, key)| (Clause::GroupBy(at), key));
-        let count = self.grouped.iter().flat_map(Grouped::keys).count();
-        let arguments = self.grouped.iter().flat_map(Grouped::row_level).skip(count);
-        let outputs = self.select.iter().chain(arguments);
-        let outputs = keys.chain(outputs.map(|expr| (Clause::Select, expr)));
-        filters.chain(outputs).filter_map(|(clause, expr)| {
-            let other = expr.inputs().iter().find(|input| *input > 0)?;
-            let variable = query.inputs.get(other)?.variable.clone();
-            Some(SpecError::NotInAntiRow { clause, variable })
-        })
-    }
-}
-
 /// Whether the messages of its only Stream are looked up in tables as they come.
 fn is_looked_up_at_once(query: &Query) -> bool {
     let tables = query.inputs.iter().filter(|input| input.table.is_some()).count();
@@ -452,19 +340,6 @@ fn not_early(query: &Query) -> Option<&'static str> {
         (Emit::Updates, _) if !alone => Some("`emit: Updates` over more than one input"),
         (Emit::Updates, Windows::Session { .. }) => Some("`emit: Updates` of sessions"),
         _ => None,
-    }
-}
-
-/// What joins and what filters: without `on` the conjuncts of `where` over two or more inputs join.
-fn conjuncts(on: Option<Expr>, filter: Option<Expr>) -> (Conjuncts, Conjuncts) {
-    let of = |clause, expr: Option<Expr>| {
-        let conjuncts = expr.map(Expr::conjuncts).unwrap_or_default();
-        conjuncts.into_iter().map(move |expr| (clause, expr))
-    };
-    let filter = of(Clause::Where, filter);
-    match on {
-        Some(on) => (of(Clause::On, Some(on)).collect(), filter.collect()),
-        None => filter.partition(|(_, expr)| expr.inputs().len() > 1),
     }
 }
 

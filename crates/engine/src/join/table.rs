@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashSet;
 
-use super::matching::Single;
+use super::bound::Single;
 use super::open::OpenWindow;
 use super::spec::{Clause, JoinSpec, SpecError};
 use crate::aggregate;

@@ -1,0 +1,90 @@
+//! How far a window's join has come: all that is kept of it between two slices of its work.
+
+use super::bound::MISSING;
+use super::index::Found;
+use super::matched::Matched;
+use super::open::Side;
+use super::plan::Plan;
+use crate::counters::{CutShort, Tally};
+
+/// What a step tries next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Every message, from this one on.
+    Scan(u32),
+    /// Those with the key that was looked up.
+    Found(Found),
+    /// Those that no row before had a match in, from this one on.
+    Unmatched(u32),
+    /// Nothing: what is bound before can't have a match.
+    Nothing,
+}
+
+/// A step that is open.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) next: Next,
+    /// Whether what is bound before has had a match, or has gone on without one.
+    pub(super) settled: bool,
+}
+
+impl Frame {
+    pub(super) fn new(next: Next) -> Frame {
+        Frame { next, settled: false }
+    }
+}
+
+/// How far a join has come.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// The steps that are open, one inside the other.
+    pub(super) frames: Vec<Frame>,
+    /// Which step the outermost of them is: the first, and then each that keeps what has no match before it.
+    pub(super) base: usize,
+    /// By input: the number of the message that it is bound to.
+    pub(super) rows: Vec<u32>,
+    pub(super) candidates: u64,
+    pub(super) cut_short: Option<CutShort>,
+    /// By step, where it matters: the messages that had a match in those before.
+    pub(super) matched: Vec<Matched>,
+    /// Of an anti join: whether the first input's message has no match so far.
+    pub(super) alone: bool,
+    /// By input: the messages that are in a row together with others.
+    pub(super) together: Vec<Matched>,
+    /// By condition.
+    pub(super) tallies: Vec<Tally>,
+    /// Where the steps are not in the order of the inputs: the rows of the first input's message so far, to be
+    /// brought in order before they are encoded. As the first step is always that of the first input, rows of
+    /// different messages of it are in order.
+    pub(super) found: Vec<u32>,
+    /// Their order, and how many of them are encoded, once they are complete.
+    pub(super) order: Option<(Vec<u32>, usize)>,
+}
+
+impl Progress {
+    pub(super) fn new(plan: &Plan, sides: &[Side], tallies: Vec<Tally>) -> Progress {
+        let marks = |input: usize| Matched::new(sides[input].store.len());
+        let kept = plan.steps.iter().filter(|_| plan.keeps_right());
+        Progress {
+            frames: vec![Frame::new(Next::Scan(0))],
+            base: 0,
+            rows: vec![MISSING; sides.len()],
+            candidates: 0,
+            cut_short: None,
+            matched: kept.map(|step| marks(step.input)).collect(),
+            alone: false,
+            together: (0..sides.len()).map(marks).collect(),
+            tallies,
+            found: Vec::new(),
+            order: None,
+        }
+    }
+
+    /// Looks for no more rows.
+    pub(super) fn stop(&mut self, reason: CutShort) {
+        self.cut_short = Some(reason);
+        self.frames.clear();
+        self.base = self.rows.len();
+        self.alone = false;
+    }
+}
