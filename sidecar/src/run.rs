@@ -8,7 +8,7 @@ use streaming_engine::component::Config;
 use streaming_engine::delivery::Backoff;
 use streaming_engine::durable::Kept;
 use streaming_engine::state::StateError;
-use streaming_plan::{Input, Output, Plan, Protocol};
+use streaming_plan::{Input, Plan, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -284,14 +284,11 @@ fn serve(
     }
 }
 
-/// What is published to: results, dead letters and what the container sends.
+/// What is published to: results, late events, dead letters and what the container sends.
 fn sinks(plan: &Plan, brokers: &Brokers) -> Vec<(String, Arc<dyn Broker>, Vec<Consumer>)> {
-    let outputs = plan.outputs.iter().filter_map(|output| match output {
-        Output::Stream(to) => Some(to),
-        Output::Component { .. } => None,
-    });
     let letters = plan.inputs.iter().filter_map(|input| input.dead_letter.as_ref());
-    let names: BTreeSet<&String> = outputs
+    let names: BTreeSet<&String> = plan
+        .published()
         .chain(letters)
         .map(|topic| &topic.cluster_stream)
         .chain(&plan.publishes)
