@@ -249,6 +249,18 @@ fn groups(window: &Window) -> Vec<Question> {
                 select: text("[window.start, window.end, count(), countDistinct(a.k)]"),
                 ..base.query.clone()
             },
+            ..base.clone()
+        });
+        all.push(Question {
+            name: format!("{}, previous(count())", window.name),
+            sql: format!(
+                "SELECT s, e, k, n, LAG(n) OVER (PARTITION BY k ORDER BY t) FROM (SELECT window_start s, window_end e, \
+                 window_time t, k, COUNT(*) n FROM {over} GROUP BY window_start, window_end, window_time, k)"
+            ),
+            query: Query {
+                select: text("[window.start, window.end, a.k, count(), previous(count())]"),
+                ..base.query.clone()
+            },
             ..base
         });
     }
