@@ -139,6 +139,7 @@ fn leaving(plan: &Plan, output: &Output) -> Guarantee {
                 repeats.push(
                     "a crash between the acknowledgements of a window makes it again of what is left of it",
                 );
+                improve.get_or_insert_with(|| "`state` with `storage`".to_owned());
             }
             if waits_by_the_clock(query) {
                 repeats.push("windows that a silent Stream leaves to the clock (idleTimeout) may regroup after a crash");

@@ -1,6 +1,6 @@
 //! Tables checked: each is the latest of every key of a Stream that is there, by a key that compiles.
 
-use streaming_api::{Expression, TableSpec};
+use streaming_api::TableSpec;
 
 use crate::catalog::Catalog;
 use crate::document::{Kind, Resource, Spec};
@@ -39,29 +39,19 @@ fn one(
 ) {
     const FIELD: &str = "spec.stream";
     let (namespace, name) = (&resource.namespace, &*spec.stream);
-    let key = |key: &Expression, report: &mut Report| {
-        if key.trim().is_empty() {
-            let problem = resource.at("spec.key", reason::REQUIRED, "`key` is blank");
-            report.problem(resource, problem.help(format!("name a field, as in `{name}.id`")));
+    if streams.get(namespace, name).is_none() {
+        let problem = if catalog.get(namespace, Kind::Stream, name).is_some() {
+            let message = format!("Stream `{name}` has problems of its own");
+            resource.at(FIELD, reason::NOT_READY, message)
         } else {
-            expression::of_message(resource, "spec.key", key, name, report);
-        }
-    };
-    if streams.get(namespace, name).is_some() {
-        key(&spec.key, report);
-        return;
+            let message = format!("no Stream in namespace `{namespace}` is named `{name}`");
+            let names = catalog.names(namespace, &[Kind::Stream]);
+            let help = catalog
+                .elsewhere(namespace, Kind::Stream, name)
+                .unwrap_or_else(|| suggest::or_list(name, names, "there is", "define a Stream of that name"));
+            resource.at(FIELD, reason::STREAM_NOT_FOUND, message).help(help)
+        };
+        report.problem(resource, problem);
     }
-    let problem = if catalog.get(namespace, Kind::Stream, name).is_some() {
-        let message = format!("Stream `{name}` has problems of its own");
-        resource.at(FIELD, reason::NOT_READY, message)
-    } else {
-        let message = format!("no Stream in namespace `{namespace}` is named `{name}`");
-        let names = catalog.names(namespace, &[Kind::Stream]);
-        let help = catalog
-            .elsewhere(namespace, Kind::Stream, name)
-            .unwrap_or_else(|| suggest::or_list(name, names, "there is", "define a Stream of that name"));
-        resource.at(FIELD, reason::STREAM_NOT_FOUND, message).help(help)
-    };
-    report.problem(resource, problem);
-    key(&spec.key, report);
+    expression::of_message(resource, "spec.key", &spec.key, name, report);
 }

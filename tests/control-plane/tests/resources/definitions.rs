@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::{CONTROL_PLANE, kubectl, output, root};
 
 /// Kind, short name, and the columns of `kubectl get -o wide`.
-const KINDS: [(&str, &str, &str); 5] = [
+const KINDS: [(&str, &str, &str); 6] = [
     ("clusterstream", "cst", "NAME PROTOCOL READY REASON AGE"),
     ("stream", "st", "NAME CLUSTERSTREAM TOPIC READY REASON AGE"),
+    ("table", "tb", "NAME STREAM KEY READY REASON AGE"),
     ("channel", "ch", "NAME FROM READY REASON AGE"),
     ("joiner", "jn", "NAME WINDOW FROM READY REASON AGE"),
     ("processor", "proc", "NAME IMAGE REPLICAS READY REASON AGE"),
@@ -44,7 +45,11 @@ fn kubectl_explains_a_field() {
 #[test]
 fn kubectl_lists_by_short_name_and_category_with_columns() {
     kubectl("create namespace listed");
-    for example in ["examples/datacenter", "examples/hello-streaming"] {
+    for example in [
+        "examples/datacenter",
+        "examples/hello-streaming",
+        "examples/sugar",
+    ] {
         let mut apply = CONTROL_PLANE.kubectl();
         let folder = root().join(example);
         output(apply.args(["apply", "--namespace=listed", "-k"]).arg(folder));
