@@ -11,6 +11,7 @@ use common::{Message, Runner, accept};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use streaming_engine::component::{Config, InputConfig, Role, Target};
+use streaming_engine::counters::CutShort;
 use streaming_engine::join::JoinSpec;
 use streaming_engine::query::{Emit, JoinKind, Query, QueryInput, Windows};
 
@@ -66,6 +67,40 @@ fn readings() -> Vec<(usize, Value)> {
         reading(json!("a"), Value::Null),
         reading(json!("a"), json!("much")),
     ]
+}
+
+#[test]
+fn of_a_join_that_is_cut_short_no_sum_is_sent() {
+    let mut query = query(
+        &["a", "b"],
+        &["string(a.n) + '-' + string(b.n)"],
+        "{'n': count()}",
+    );
+    query.filter = Some("a.n != b.n".to_owned());
+    let spec = JoinSpec::compile(&query).unwrap();
+    let inputs = ["a", "b"].map(|name| InputConfig {
+        cluster_stream: name.to_owned(),
+        max_deliveries: 0,
+    });
+    let config = Config::new("uid", "/test", Role::Join(Box::new(spec)), inputs.to_vec(), 1);
+    let mut runner = Runner::new(Config {
+        memory_budget: 256 * 1024,
+        ..config
+    });
+    for number in 0..200 {
+        let message = Message::new(number % 2, 1, json!({"n": number}).to_string());
+        runner.deliver(&message);
+    }
+    runner.until(LENGTH, &mut accept);
+    assert_eq!(runner.reports[0].cut_short, Some(CutShort::Budget));
+    assert_eq!(runner.data(Target::Output(0)), [""; 0]);
+    let letters = runner.data(Target::DeadLetter(0));
+    assert_eq!(
+        letters,
+        [r#"{"window":{"start":"1970-01-01T00:00:00Z","end":"1970-01-01T00:00:00.00001Z"}}"#]
+    );
+    assert_eq!(runner.component.counters().dead_lettered["ResultOverBudget"], 1);
+    assert!(runner.unacked.is_empty());
 }
 
 #[test]

@@ -15,7 +15,9 @@ use crate::field::Field;
 use crate::id::{Hash, Id};
 use crate::query::Emit;
 use crate::row::Row;
+use crate::time::Time;
 use crate::value::Value;
+use crate::window::Window;
 
 /// Ids of a single row, of all rows together, and of a row that failed.
 const ROW: u8 = b'r';
@@ -215,6 +217,34 @@ impl Encoder<'_> {
     /// The id of a row that goes into a group.
     pub(super) fn row_id(&self, rows: &[u32]) -> Id {
         self.id(ROW, rows)
+    }
+
+    /// Stands for the groups of a window whose rows were not all found. A row that is missing can be seen to be; a
+    /// sum without it can't.
+    pub(super) fn incomplete(&mut self, window: Window, reason: CutShort) {
+        let mut hash = Hash::of_component(FAILED, self.uid);
+        for input in &self.spec.by_name {
+            let store = &self.sides[*input].store;
+            hash.row((0..store.len()).map(|row| store.id(row)));
+        }
+        let bound = |time: Time| {
+            let stamp = jiff::Timestamp::from_microsecond(time.0);
+            stamp.map_or_else(|_| time.to_string(), |stamp| stamp.to_string())
+        };
+        let (start, end) = (bound(window.start), bound(window.end));
+        let cause = match reason {
+            CutShort::Candidates => "more combinations of messages than a window may cost",
+            CutShort::Budget => "more groups than the memory budget holds",
+        };
+        self.to.done.failed.push(FailedRow {
+            id: hash.finish(),
+            data: format!(r#"{{"window":{{"start":"{start}","end":"{end}"}}}}"#).into_bytes(),
+            reason: reason.reason(),
+            message: format!(
+                "the window has {cause}, and groups of a part of its rows would be wrong: join by an equality, filter \
+                 more, or shorten the window"
+            ),
+        });
     }
 
     /// An evaluation that failed.

@@ -321,6 +321,10 @@ impl Matching<'_> {
         let Some((spec, grouping)) = &mut self.groups else {
             return true;
         };
+        if let Some(reason) = self.progress.cut_short {
+            self.encoder.incomplete(self.single.window, reason);
+            return true;
+        }
         let made = grouping.make(spec, self.single.window, previous, &mut self.encoder, work);
         made.unwrap_or_else(|reason| {
             self.progress.cut_short = Some(reason);
