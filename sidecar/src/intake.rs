@@ -28,6 +28,8 @@ pub(crate) enum Incoming {
     Messages(Arc<[usize]>, Vec<Message>),
     /// These inputs have been given what they had before.
     Recovered(Arc<[usize]>),
+    /// These inputs can't be read now, or can again: their source mends the connection itself.
+    Away(Arc<[usize]>, bool),
     /// A connection is lost, and with it the session.
     Lost(Connection, BrokerError),
 }
@@ -96,7 +98,8 @@ impl Intake {
             let (pause, paused) = watch::channel(false);
             let (acks, tokens) = mpsc::unbounded_channel();
             if let Some(fault) = source.fault() {
-                reading_tasks.spawn(watch_over(fault, Arc::clone(status), reading(topic)));
+                let tell = (sender.clone(), Arc::clone(&inputs));
+                reading_tasks.spawn(watch_over(fault, Arc::clone(status), reading(topic), tell));
             }
             let read = read(
                 source,
@@ -281,11 +284,20 @@ async fn watch_over(
     mut fault: watch::Receiver<Option<BrokerError>>,
     status: Arc<Status>,
     connection: Connection,
+    (out, inputs): (mpsc::Sender<Incoming>, Arc<[usize]>),
 ) {
     while fault.changed().await.is_ok() {
-        match &*fault.borrow_and_update() {
+        let away = fault.borrow_and_update().clone();
+        match &away {
             Some(error) => status.missing_because(&connection, &error.to_string()),
             None => status.connected(&connection),
+        }
+        if out
+            .send(Incoming::Away(Arc::clone(&inputs), away.is_some()))
+            .await
+            .is_err()
+        {
+            return;
         }
     }
 }

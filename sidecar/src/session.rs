@@ -194,6 +194,12 @@ impl<'r> Session<'r> {
                     }
                 }
             }
+            Incoming::Away(inputs, away) => {
+                let now = self.clock.now();
+                for input in &*inputs {
+                    self.engine.unreachable(*input, away, now);
+                }
+            }
             Incoming::Recovered(inputs) => {
                 let now = self.clock.now();
                 for input in &*inputs {

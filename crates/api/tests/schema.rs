@@ -56,7 +56,7 @@ fn every_kind_has_its_names() {
     let kinds: Vec<_> = names.iter().map(|(kind, _)| kind.as_str()).collect();
     let short: Vec<_> = names.iter().map(|(_, short)| short.as_str()).collect();
     assert_eq!(kinds, KINDS);
-    assert_eq!(short, ["cst", "st", "ch", "jn", "proc"]);
+    assert_eq!(short, ["cst", "st", "tb", "ch", "jn", "proc"]);
 }
 
 /// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema>
@@ -145,15 +145,14 @@ fn what_design_asks_for_is_required() {
     };
     assert_eq!(required(0, "/properties/spec"), ["properties", "protocol"]);
     assert_eq!(required(1, "/properties/spec"), ["clusterStream", "topic"]);
-    assert_eq!(required(2, "/properties/spec"), ["servicePort", "stream"]);
-    assert_eq!(required(2, "/properties/spec/properties/stream"), ["from", "to"]);
-    assert_eq!(
-        required(3, "/properties/spec"),
-        ["servicePort", "stream", "window"]
-    );
+    assert_eq!(required(2, "/properties/spec"), ["key", "stream"]);
+    assert_eq!(required(3, "/properties/spec"), ["servicePort", "stream"]);
     assert_eq!(required(3, "/properties/spec/properties/stream"), ["from", "to"]);
+    // A Joiner that looks up in tables needs no window.
+    assert_eq!(required(4, "/properties/spec"), ["servicePort", "stream"]);
+    assert_eq!(required(4, "/properties/spec/properties/stream"), ["from", "to"]);
     assert_eq!(
-        required(4, "/properties/spec"),
+        required(5, "/properties/spec"),
         ["container", "replicas", "servicePort"]
     );
 }

@@ -32,7 +32,10 @@ struct InputClock {
     idle_timeout: Option<i64>,
     /// Whether it says anything about event time: tables don't.
     counts: bool,
+    /// Nobody reads it: there is no room for more.
     paused: bool,
+    /// Nobody can read it: its broker is gone.
+    away: bool,
     /// Until it had a message, what it is waited for with.
     silence: Partition,
     partitions: FxHashMap<Box<str>, Partition>,
@@ -69,6 +72,7 @@ impl Clock {
             idle_timeout: patience.and_then(|patience| patience.idle_timeout),
             counts: patience.is_some(),
             paused: false,
+            away: false,
             silence: Partition {
                 watermark: START,
                 last: START,
@@ -123,13 +127,17 @@ impl Clock {
     pub(super) fn pause(&mut self, input: usize, paused: bool, now: Time) {
         if let Some(input) = self.inputs.get_mut(input) {
             input.paused = paused;
-            if !paused {
-                input.silence.last = input.silence.last.max(now);
-                for partition in input.partitions.values_mut() {
-                    partition.last = partition.last.max(now);
-                }
-                self.earliest = self.earliest.min(now);
-            }
+            input.listen(now);
+            self.earliest = self.earliest.min(now);
+        }
+    }
+
+    /// An input's broker is gone, or there again. Meanwhile it can't be idle either.
+    pub(super) fn lose(&mut self, input: usize, away: bool, now: Time) {
+        if let Some(input) = self.inputs.get_mut(input) {
+            input.away = away;
+            input.listen(now);
+            self.earliest = self.earliest.min(now);
         }
     }
 
@@ -213,6 +221,21 @@ impl Clock {
 }
 
 impl InputClock {
+    /// Whether its silence says anything.
+    fn is_heard(&self) -> bool {
+        self.counts && !self.paused && !self.away
+    }
+
+    /// From now on, if anybody listens at all.
+    fn listen(&mut self, now: Time) {
+        if self.is_heard() {
+            let silence = std::iter::once(&mut self.silence);
+            for partition in silence.chain(self.partitions.values_mut()) {
+                partition.last = partition.last.max(now);
+            }
+        }
+    }
+
     /// Tells a topic apart from now on, as far as there is room.
     fn add(&mut self, topic: &str, fresh: Partition) {
         if self.partitions.len() >= MAX_PARTITIONS && self.active < self.partitions.len() {
@@ -246,14 +269,14 @@ impl InputClock {
 
     /// When a partition falls idle next.
     fn deadline(&self) -> Option<Time> {
-        let timeout = self.idle_timeout.filter(|_| self.counts && !self.paused)?;
+        let timeout = self.idle_timeout.filter(|_| self.is_heard())?;
         let silence = self.partitions.is_empty().then_some(&self.silence);
         let all = silence.into_iter().chain(self.partitions.values());
         all.filter(|p| !p.idle).map(|p| p.last.plus(timeout)).min()
     }
 
     fn fall_idle(&mut self, now: Time) {
-        let Some(timeout) = self.idle_timeout.filter(|_| self.counts && !self.paused) else {
+        let Some(timeout) = self.idle_timeout.filter(|_| self.is_heard()) else {
             return;
         };
         if self.partitions.is_empty() {
@@ -301,6 +324,20 @@ mod tests {
         }
         assert!(clock.inputs[0].partitions.len() <= MAX_PARTITIONS);
         assert!(!clock.inputs[0].partitions.contains_key(""));
+    }
+
+    #[test]
+    fn an_input_that_nobody_can_hear_is_not_idle() {
+        let mut clock = clock();
+        clock.observe(0, "t", Time(7), None, Time(10));
+        clock.lose(0, true, Time(20));
+        assert!(!clock.elapse(Time(5_000)), "nobody would know if it spoke");
+        clock.pause(0, true, Time(5_000));
+        clock.lose(0, false, Time(5_010));
+        assert!(!clock.elapse(Time(6_000)), "and now nobody asks");
+        clock.pause(0, false, Time(6_000));
+        assert!(!clock.elapse(Time(6_099)));
+        assert!(clock.elapse(Time(6_100)));
     }
 
     #[test]

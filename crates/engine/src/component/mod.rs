@@ -232,6 +232,14 @@ impl Component {
         self.timeout(now);
     }
 
+    /// The runner can't read an input because its broker is gone, or can again. Its silence meanwhile is nothing that
+    /// the input says: in event time it is waited for.
+    pub fn unreachable(&mut self, input: usize, away: bool, now: Time) {
+        if let Some(clock) = &mut self.clock {
+            clock.lose(input, away, now);
+        }
+    }
+
     /// A recipient has answered a [`Effect::Send`]. An answer to something that was answered before is ignored.
     pub fn answered(&mut self, send: SendId, answer: Answer, now: Time) {
         self.now = now;

@@ -110,6 +110,12 @@ impl Durable {
         self.component.recovered(input, now);
     }
 
+    /// See [`Component::unreachable`].
+    pub fn unreachable(&mut self, input: usize, away: bool, now: Time) {
+        self.now = now;
+        self.component.unreachable(input, away, now);
+    }
+
     /// See [`Component::answered`].
     pub fn answered(&mut self, send: SendId, answer: Answer, now: Time) {
         self.now = now;
