@@ -90,9 +90,9 @@ mod tests {
     fn a_refusal_says_what_is_wrong_and_repeats_no_value() {
         assert!(refusal("").contains("is not a plan: EOF"));
         assert!(refusal("{}").contains("missing field `version`"));
-        assert!(refusal(r#"{"version":7}"#).contains("version 7, and this sidecar runs version 1"));
-        assert!(refusal(r#"{"version":1,"colour":1}"#).contains("unknown field `colour`"));
-        let secret = refusal(r#"{"version":1,"clusterStreams":{"r":"pa\"ss"}}"#);
+        assert!(refusal(r#"{"version":7}"#).contains("version 7, and this sidecar runs version 2"));
+        assert!(refusal(r#"{"version":2,"colour":1}"#).contains("unknown field `colour`"));
+        let secret = refusal(r#"{"version":2,"clusterStreams":{"r":"pa\"ss"}}"#);
         assert!(
             secret.contains("string \"…\"") && !secret.contains("pa"),
             "{secret}"
