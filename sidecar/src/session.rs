@@ -117,6 +117,7 @@ impl<'r> Session<'r> {
                     return end;
                 }
             }
+            self.carry_out();
             let due = self.time_passes();
             let alarm = due.map(|due| self.clock.instant(due));
             tokio::select! {
