@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::shipping::Shipment;
 use super::{Component, Incoming, Role};
 use crate::event::{Data, Event, Origin};
 use crate::id::{self, Id};
@@ -154,14 +153,7 @@ impl Component {
             watermark: None,
             sequence: None,
         };
-        let group = self.hold_one(message);
-        let shipment = Shipment {
-            group,
-            input: message.input,
-            attempts: 0,
-        };
-        self.ship(event, &shipment, 0..self.recipients, now);
-        self.release(group);
+        self.ship_alone(event, message, 0, 0..self.recipients, now);
     }
 
     fn relay(&mut self, message: &Incoming<'_>, now: Time) {
@@ -199,14 +191,8 @@ impl Component {
             event.id = identify(None, topic, message, self.sequence).hex();
         }
         self.counters.rows += 1;
-        let group = self.hold_one(message);
-        let shipment = Shipment {
-            group,
-            input: message.input,
-            attempts: message.attempts,
-        };
-        self.ship(event, &shipment, message.input..message.input + 1, now);
-        self.release(group);
+        let outbox = message.input;
+        self.ship_alone(event, message, message.attempts, outbox..outbox + 1, now);
     }
 }
 

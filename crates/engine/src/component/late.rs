@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::shipping::Shipment;
 use super::{Component, Incoming};
 use crate::event::{Data, DeadLetter, Event};
 use crate::id::{Hash, Id};
@@ -51,14 +50,7 @@ impl Component {
             watermark: None,
             sequence: None,
         };
-        let group = self.hold_one(message);
-        let shipment = Shipment {
-            group,
-            input: message.input,
-            attempts: 0,
-        };
         let outbox = self.recipients + self.inputs.len();
-        self.ship(event, &shipment, outbox..outbox + 1, now);
-        self.release(group);
+        self.ship_alone(event, message, 0, outbox..outbox + 1, now);
     }
 }

@@ -37,6 +37,26 @@ impl Component {
         }))
     }
 
+    /// Sends what was made of one message to each of these outboxes, and holds the message meanwhile. `attempts` are
+    /// deliveries before this process knew of it.
+    pub(super) fn ship_alone(
+        &mut self,
+        event: Event,
+        message: &Incoming<'_>,
+        attempts: u32,
+        outboxes: Range<usize>,
+        now: Time,
+    ) {
+        let group = self.hold_one(message);
+        let shipment = Shipment {
+            group,
+            input: message.input,
+            attempts,
+        };
+        self.ship(event, &shipment, outboxes, now);
+        self.release(group);
+    }
+
     /// Sends an event to each of these outboxes.
     pub(super) fn ship(&mut self, event: Event, shipment: &Shipment, outboxes: Range<usize>, now: Time) {
         let event = Arc::new(event);
