@@ -18,12 +18,12 @@ const PACKAGES: [&str; 4] = [
 /// Builds them and gives their folder.
 pub(crate) fn build() -> Result<PathBuf> {
     let host = shell::first_line("rustc --print host-tuple").context("rustc names no host")?;
-    let mut build = shell::command("cargo build --release --locked");
+    let mut build = shell::command("cargo build --profile dist --locked");
     for package in PACKAGES {
         build.args(["--package", package]);
     }
     // With a target named, these flags are for the programs only, not for what runs while they are built.
     build.arg("--target").arg(&host);
     shell::run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
-    Ok(shell::target().join(host).join("release"))
+    Ok(shell::target().join(host).join("dist"))
 }
