@@ -5,6 +5,8 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::tokens::{IntoTokens, Tokens};
+
 /// A message as its runner knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Handle {
@@ -24,42 +26,10 @@ pub(crate) enum Messages {
     /// A single one.
     One(Handle),
     /// Tokens by input.
-    Many(Vec<Vec<u64>>),
+    Many(Vec<Tokens>),
 }
 
 impl Messages {
-    /// The message at a place: by input, then in the order of arrival.
-    pub(crate) fn get(&self, at: Place) -> Option<(Handle, Place)> {
-        match self {
-            Messages::One(handle) => {
-                (at == Place::default()).then_some((*handle, Place { input: 1, number: 0 }))
-            }
-            Messages::Many(inputs) => {
-                let mut place = at;
-                loop {
-                    let tokens = inputs.get(place.input)?;
-                    if let Some(token) = tokens.get(place.number) {
-                        let next = Place {
-                            number: place.number + 1,
-                            ..place
-                        };
-                        return Some((
-                            Handle {
-                                input: place.input,
-                                token: *token,
-                            },
-                            next,
-                        ));
-                    }
-                    place = Place {
-                        input: place.input + 1,
-                        number: 0,
-                    };
-                }
-            }
-        }
-    }
-
     /// How many messages there are of each input.
     pub(crate) fn count(&self) -> impl Iterator<Item = (usize, u64)> {
         let one = match self {
@@ -73,7 +43,7 @@ impl Messages {
         one.into_iter().chain(
             many.iter()
                 .enumerate()
-                .map(|(input, tokens)| (input, tokens.len() as u64)),
+                .map(|(input, tokens)| (input, tokens.count())),
         )
     }
 
@@ -82,11 +52,14 @@ impl Messages {
         match self {
             Messages::One(handle) if keep(handle) => Messages::One(handle),
             Messages::One(_) => Messages::Many(Vec::new()),
-            Messages::Many(mut inputs) => {
-                for (input, tokens) in inputs.iter_mut().enumerate() {
-                    tokens.retain(|token| keep(Handle { input, token: *token }));
-                }
-                Messages::Many(inputs)
+            Messages::Many(inputs) => {
+                let inputs = inputs.into_iter().enumerate().map(|(input, tokens)| {
+                    let kept = tokens
+                        .into_iter()
+                        .filter(|token| keep(Handle { input, token: *token }));
+                    kept.collect()
+                });
+                Messages::Many(inputs.collect())
             }
         }
     }
@@ -95,17 +68,78 @@ impl Messages {
     pub(crate) fn bytes(&self) -> u64 {
         let tokens = match self {
             Messages::One(_) => 0,
-            Messages::Many(inputs) => inputs.iter().map(|tokens| 24 + 8 * tokens.capacity()).sum(),
+            Messages::Many(inputs) => inputs
+                .iter()
+                .map(|tokens| size_of::<Tokens>() + tokens.bytes())
+                .sum::<usize>(),
         };
         tokens as u64 + 64
     }
 }
 
-/// A place in a list of messages; the default is its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+/// Messages that are taken one by one: by input, then in the order of arrival.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    /// The input at hand.
     input: usize,
-    number: usize,
+    tokens: IntoTokens,
+    /// Those of the inputs after it.
+    rest: std::vec::IntoIter<Tokens>,
+}
+
+impl Handles {
+    /// An input and some of its tokens that follow each other: the first, and how many.
+    pub(crate) fn next_run(&mut self) -> Option<(usize, u64, u64)> {
+        loop {
+            if let Some((first, len)) = self.tokens.next_run() {
+                return Some((self.input, first, len));
+            }
+            self.advance()?;
+        }
+    }
+
+    fn advance(&mut self) -> Option<()> {
+        self.tokens = self.rest.next()?.into_iter();
+        self.input += 1;
+        Some(())
+    }
+}
+
+impl Iterator for Handles {
+    type Item = Handle;
+
+    fn next(&mut self) -> Option<Handle> {
+        loop {
+            if let Some(token) = self.tokens.next() {
+                return Some(Handle {
+                    input: self.input,
+                    token,
+                });
+            }
+            self.advance()?;
+        }
+    }
+}
+
+impl IntoIterator for Messages {
+    type Item = Handle;
+    type IntoIter = Handles;
+
+    fn into_iter(self) -> Handles {
+        let (input, tokens, rest) = match self {
+            Messages::One(handle) => (handle.input, std::iter::once(handle.token).collect(), Vec::new()),
+            Messages::Many(mut inputs) => {
+                let mut rest = inputs.drain(..);
+                let first = rest.next().unwrap_or_default();
+                (0, first, rest.collect())
+            }
+        };
+        Handles {
+            input,
+            tokens: Tokens::into_iter(tokens),
+            rest: rest.into_iter(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -187,14 +221,11 @@ mod tests {
         ]
     }
 
-    fn all(messages: &Messages) -> Vec<(usize, u64)> {
-        let mut at = Place::default();
-        let mut out = Vec::new();
-        while let Some((handle, next)) = messages.get(at) {
-            out.push((handle.input, handle.token));
-            at = next;
-        }
-        out
+    fn all(messages: Messages) -> Vec<(usize, u64)> {
+        messages
+            .into_iter()
+            .map(|handle| (handle.input, handle.token))
+            .collect()
     }
 
     proptest! {
@@ -209,8 +240,9 @@ mod tests {
                 match step {
                     Step::Open(inputs) => {
                         let messages = inputs.iter().enumerate();
-                        let flat = messages.flat_map(|(i, tokens)| tokens.iter().map(move |t| (i, *t))).collect();
-                        let id = ledger.open(Messages::Many(inputs));
+                        let flat: Vec<_> = messages.flat_map(|(i, tokens)| tokens.iter().map(move |t| (i, *t))).collect();
+                        let inputs = inputs.into_iter().map(|tokens| tokens.into_iter().collect());
+                        let id = ledger.open(Messages::Many(inputs.collect()));
                         prop_assert!(model.insert(id, (1, flat)).is_none() && !gone.contains(&id));
                     }
                     Step::One(input, token) => {
@@ -233,7 +265,7 @@ mod tests {
                             let (_, expected) = model.remove(&id).unwrap();
                             let counted: u64 = messages.count().map(|(_, count)| count).sum();
                             prop_assert_eq!(counted, expected.len() as u64);
-                            prop_assert_eq!(all(&messages), expected);
+                            prop_assert_eq!(all(messages), expected);
                             prop_assert!(ledger.settle(id).is_none(), "released once");
                             gone.insert(id);
                         }

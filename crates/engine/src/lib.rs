@@ -22,5 +22,6 @@ pub mod query;
 pub mod row;
 pub mod state;
 pub mod time;
+mod tokens;
 pub mod value;
 pub mod window;

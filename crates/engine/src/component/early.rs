@@ -53,7 +53,7 @@ impl Component {
             return;
         };
         let time = if slot.end < Time::MAX { slot.end } else { at };
-        let group = self.hold(Messages::Many(vec![tokens]));
+        let group = self.hold(Messages::Many(vec![tokens.into_iter().collect()]));
         let shipment = Shipment {
             group,
             input,

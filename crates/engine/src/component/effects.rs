@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::ack::{Handle, Messages, Place};
+use crate::ack::{Handle, Handles, Messages};
 use crate::counters::WindowReport;
 use crate::event::Event;
 use crate::window::Window;
@@ -77,7 +77,7 @@ pub struct SendId {
 enum Entry {
     Effect(Effect),
     /// A window may hold a million messages: their acks are told apart when they are asked for.
-    Acks(Messages, Place),
+    Acks(Handles),
 }
 
 /// Effects that the runner has not asked for yet, in order.
@@ -92,15 +92,33 @@ impl Effects {
     }
 
     pub(super) fn ack(&mut self, messages: Messages) {
-        self.entries.push_back(Entry::Acks(messages, Place::default()));
+        self.entries.push_back(Entry::Acks(messages.into_iter()));
+    }
+
+    /// If acks are next: an input, and tokens that follow each other, as the first and how many.
+    pub(super) fn poll_acks(&mut self) -> Option<(usize, u64, u64)> {
+        loop {
+            let acks = match self.entries.front_mut()? {
+                Entry::Acks(messages) => messages.next_run(),
+                Entry::Effect(Effect::Ack { input, token }) => {
+                    let acks = (*input, *token, 1);
+                    self.entries.pop_front();
+                    return Some(acks);
+                }
+                Entry::Effect(_) => return None,
+            };
+            if acks.is_some() {
+                return acks;
+            }
+            self.entries.pop_front();
+        }
     }
 
     pub(super) fn poll(&mut self) -> Option<Effect> {
         loop {
-            if let Some(Entry::Acks(messages, at)) = self.entries.front_mut()
-                && let Some((Handle { input, token }, next)) = messages.get(*at)
+            if let Some(Entry::Acks(messages)) = self.entries.front_mut()
+                && let Some(Handle { input, token }) = messages.next()
             {
-                *at = next;
                 return Some(Effect::Ack { input, token });
             }
             if let Entry::Effect(effect) = self.entries.pop_front()? {

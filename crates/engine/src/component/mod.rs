@@ -310,6 +310,12 @@ impl Component {
         self.effects.poll()
     }
 
+    /// The acks that are next of all effects, if any are: an input, and tokens that follow each other, as the first
+    /// and how many.
+    pub(crate) fn poll_acks(&mut self) -> Option<(usize, u64, u64)> {
+        self.effects.poll_acks()
+    }
+
     /// What has happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

@@ -6,7 +6,7 @@
 //! number; `starts`, how often the component has started since it was last done with anything. Numbers only grow, so that all is written at the end of its kind.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -64,7 +64,7 @@ pub(super) struct Journal {
     /// What is durable, and not yet acked.
     acks: VecDeque<Given>,
     /// What is done with, and still written down.
-    done: Vec<Number>,
+    done: Vec<Range<Number>>,
     /// Ids of the last [`RECENT`] messages, and from which number on.
     recent: FxHashSet<Id>,
     recent_ids: VecDeque<(Number, Id)>,
@@ -320,10 +320,14 @@ impl Journal {
         Some(hash.finish())
     }
 
-    /// The component is done with a message. Even one that is not durable yet waits with the others: were it acked
-    /// now, a crash would bring back some messages of a window without it.
-    pub(super) fn done(&mut self, number: Number) {
-        self.done.push(number);
+    /// The component is done with so many messages. Even one that is not durable yet waits with the others: were it
+    /// acked now, a crash would bring back some messages of a window without it.
+    pub(super) fn done(&mut self, first: Number, count: u64) {
+        let end = first.saturating_add(count);
+        match self.done.last_mut() {
+            Some(last) if last.end == first => last.end = end,
+            _ => self.done.push(first..end),
+        }
     }
 
     /// What was done with since the last call goes at once.
@@ -341,17 +345,24 @@ impl Journal {
         }
         self.due.get_or_insert(now.plus(WAIT));
         let mut done = std::mem::take(&mut self.done);
-        done.sort_unstable();
+        done.sort_unstable_by_key(|run| run.start);
+        done.dedup_by(|run, last| {
+            let follows = last.end == run.start;
+            if follows {
+                last.end = run.end;
+            }
+            follows
+        });
         self.batch.remove(STARTS.to_vec());
         // A batch removes ranges before it puts: what it puts itself is removed one by one.
         let first_put = self.next.saturating_sub(self.waiting.len() as u64);
-        let durable = done.partition_point(|number| *number < first_put);
-        for number in done.split_off(durable) {
-            self.batch.remove(key(MESSAGE, number));
-        }
-        for run in done.chunk_by(|a, b| a + 1 == *b) {
-            if let (Some(first), Some(last)) = (run.first(), run.last()) {
-                self.batch.clear(key(MESSAGE, *first), key(MESSAGE, last + 1));
+        for run in done {
+            let put = run.start.max(first_put)..run.end;
+            put.for_each(|number| self.batch.remove(key(MESSAGE, number)));
+            let durable = run.start..run.end.min(first_put);
+            if !durable.is_empty() {
+                self.batch
+                    .clear(key(MESSAGE, durable.start), key(MESSAGE, durable.end));
             }
         }
     }

@@ -157,8 +157,10 @@ impl Durable {
             {
                 return Some(Effect::Ack { input, token });
             }
+            while let Some((_, first, count)) = self.component.poll_acks() {
+                journal.done(first, count);
+            }
             match self.component.poll_effect() {
-                Some(Effect::Ack { token, .. }) => journal.done(token),
                 Some(effect) => return Some(effect),
                 None => {
                     // All acks of a window come without a pause: its messages go together or not at all.

@@ -15,6 +15,7 @@ use crate::aggregate::Previous;
 use crate::counters::{WindowInput, WindowReport};
 use crate::expr::{self, Context};
 use crate::id::Id;
+use crate::tokens::Tokens;
 use crate::window::Window;
 
 /// What a window leaves behind.
@@ -165,7 +166,7 @@ impl Closing {
         };
         let tokens = |(input, side): (usize, Side)| {
             if spec.is_table(input) {
-                return Vec::new();
+                return Tokens::default();
             }
             side.store.into_tokens()
         };

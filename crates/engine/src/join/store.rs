@@ -2,6 +2,7 @@
 
 use crate::id::Id;
 use crate::row::Row;
+use crate::tokens::Tokens;
 
 /// Rows of one chunk.
 const ROWS: usize = 1024;
@@ -22,7 +23,7 @@ pub(super) struct Store {
     rows: Vec<Vec<u8>>,
     texts: Vec<String>,
     /// The runner's handles of the messages.
-    tokens: Vec<u64>,
+    tokens: Tokens,
     /// Bytes of chunks that will not grow any more.
     full: usize,
 }
@@ -34,7 +35,7 @@ impl Store {
             len: 0,
             rows: Vec::new(),
             texts: Vec::new(),
-            tokens: Vec::new(),
+            tokens: Tokens::default(),
             full: 0,
         }
     }
@@ -154,8 +155,8 @@ impl Store {
     }
 
     /// The tokens of all messages, in order.
-    pub(super) fn into_tokens(mut self) -> Vec<u64> {
-        self.tokens.shrink_to_fit();
+    pub(super) fn into_tokens(mut self) -> Tokens {
+        self.tokens.shrink();
         self.tokens
     }
 
@@ -165,7 +166,7 @@ impl Store {
             + self.rows.last().map_or(0, Vec::capacity)
             + self.texts.last().map_or(0, String::capacity)
             + (self.rows.capacity() + self.texts.capacity()) * size_of::<String>()
-            + self.tokens.capacity() * size_of::<u64>()
+            + self.tokens.bytes()
     }
 }
 
@@ -215,7 +216,7 @@ mod tests {
             "{} of {used}",
             store.bytes()
         );
-        assert_eq!(store.into_tokens(), (0..3_000).collect::<Vec<u64>>());
+        assert_eq!(store.into_tokens(), (0..3_000).collect());
     }
 
     #[test]
