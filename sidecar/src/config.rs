@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use streaming_engine::component::{Config, InputConfig, Role};
+use streaming_engine::delivery::InFlight;
 use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
 use streaming_plan as plan;
@@ -82,7 +83,12 @@ pub fn config(plan: &plan::Plan) -> Result<Config, ConfigError> {
         inputs.collect(),
         plan.outputs.len(),
     );
+    let in_flight = |output: &plan::Output| match output {
+        plan::Output::Component { .. } => InFlight::ONE,
+        plan::Output::Stream(_) => InFlight::TOPIC,
+    };
     Ok(Config {
+        outputs: plan.outputs.iter().map(in_flight).collect(),
         late: plan.late_to.is_some(),
         memory_budget: plan.memory_budget,
         seed: RandomState::new().hash_one(()),

@@ -31,29 +31,36 @@ impl Publisher {
     /// # Errors
     /// What the broker said, or that it said nothing in time.
     pub(crate) async fn publish(&self, message: Outgoing) -> Result<(), BrokerError> {
+        let mut results = self.publish_all(vec![message]).await;
+        results.pop().unwrap_or_else(|| Err(self.no_answer()))
+    }
+
+    /// Publishes messages in order, and waits until the broker has them all. A result for each.
+    pub(crate) async fn publish_all(&self, batch: Vec<Outgoing>) -> Vec<Result<(), BrokerError>> {
+        let count = batch.len();
         let publish = async {
             let mut sink = self.sink.clone();
             let connected = sink.wait_for(Option::is_some).await.map(|sink| sink.clone());
             let Ok(Some(sink)) = connected else {
-                return Err(self.error("ShuttingDown", "the sidecar is shutting down"));
+                return vec![Err(self.error("ShuttingDown", "the sidecar is shutting down")); count];
             };
-            let mut results = sink.publish(vec![message]).await;
-            let nothing =
-                || Err(self.error("NoAnswer", "the broker did not say whether it took the message"));
-            results.pop().unwrap_or_else(nothing)
+            let mut results = sink.publish(batch).await;
+            results.resize_with(count, || Err(self.no_answer()));
+            results
         };
-        let result = timeout(self.patience, publish).await.unwrap_or_else(|_| {
-            Err(self.error(
-                "Timeout",
-                "the broker did not answer in time; is it up, and reachable from here?",
-            ))
+        let results = timeout(self.patience, publish).await.unwrap_or_else(|_| {
+            let what = "the broker did not answer in time; is it up, and reachable from here?";
+            vec![Err(self.error("Timeout", what)); count]
         });
-        if let Err(error) = &result
-            && LOST.contains(&error.reason)
-        {
+        let lost = results.iter().filter_map(|result| result.as_ref().err());
+        if let Some(error) = lost.filter(|error| LOST.contains(&error.reason)).last() {
             self.lost.send_replace(Some(error.clone()));
         }
-        result
+        results
+    }
+
+    fn no_answer(&self) -> BrokerError {
+        self.error("NoAnswer", "the broker did not say whether it took the message")
     }
 
     fn error(&self, reason: &'static str, what: &str) -> BrokerError {

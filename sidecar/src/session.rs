@@ -4,7 +4,7 @@
 //! asks for. When a connection is lost the engine's state is dropped, as after a crash: what was not acked comes
 //! again to the next session, and what was made of it has the same ids.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,11 +45,21 @@ pub(crate) struct Session<'r> {
     /// What the metrics know of already.
     observed: Counters,
     clock: Clock,
-    sends: JoinSet<(SendId, Answer)>,
+    /// What is to leave together once all that the engine asks for is known.
+    batches: BTreeMap<Target, Vec<Delivery>>,
+    sends: JoinSet<Vec<(SendId, Answer)>>,
+    in_flight: usize,
     /// Whether windows' results are sent, and not single messages.
     joins: bool,
     draining: bool,
     recovery: Recovery,
+}
+
+/// One event on its way to one recipient.
+struct Delivery {
+    id: SendId,
+    attempt: u32,
+    event: Arc<Event>,
 }
 
 /// What comes before all inputs have been given again what they had before.
@@ -90,7 +100,9 @@ impl<'r> Session<'r> {
             metrics: Arc::clone(metrics),
             clock,
             recovery,
+            batches: BTreeMap::new(),
             sends: JoinSet::new(),
+            in_flight: 0,
             joins,
             draining: false,
         })
@@ -126,10 +138,10 @@ impl<'r> Session<'r> {
                     self.draining = true;
                     self.intake.stop();
                     deadline = Instant::now().checked_add(drain);
-                    tracing::info!(inFlight = self.sends.len(), "draining");
+                    tracing::info!(inFlight = self.in_flight, "draining");
                 }
                 () = maybe(deadline) => {
-                    tracing::warn!(inFlight = self.sends.len(), "not drained in time; what is in flight comes again");
+                    tracing::warn!(inFlight = self.in_flight, "not drained in time; what is in flight comes again");
                     break;
                 }
                 Some(answer) = self.sends.join_next() => self.answered(answer),
@@ -215,11 +227,12 @@ impl<'r> Session<'r> {
         None
     }
 
-    fn answered(&mut self, answer: Result<(SendId, Answer), tokio::task::JoinError>) {
-        let mut next = Some(answer);
-        while let Some(answer) = next {
+    fn answered(&mut self, answers: Result<Vec<(SendId, Answer)>, tokio::task::JoinError>) {
+        let mut next = Some(answers);
+        while let Some(answers) = next {
             // A delivery is cancelled only with the session.
-            if let Ok((id, answer)) = answer {
+            for (id, answer) in answers.into_iter().flatten() {
+                self.in_flight -= 1;
                 self.engine.answered(id, answer, self.clock.now());
             }
             next = self.sends.try_join_next();
@@ -239,7 +252,7 @@ impl<'r> Session<'r> {
                     // What is not begun comes again to the next process, except what was made of a window: that
                     // would have to be put together once more.
                     if !self.draining || self.joins {
-                        self.send(id, to, attempt, event);
+                        self.send(to, Delivery { id, attempt, event });
                     }
                 }
                 Effect::Ack { input, token } => self.intake.ack(input, token),
@@ -264,33 +277,59 @@ impl<'r> Session<'r> {
                 ),
             }
         }
+        for (to, batch) in std::mem::take(&mut self.batches) {
+            self.deliver(to, batch);
+        }
         self.intake.flush();
         self.observe();
     }
 
-    fn send(&mut self, id: SendId, to: Target, attempt: u32, event: Arc<Event>) {
+    fn send(&mut self, to: Target, delivery: Delivery) {
+        match self.recipients.get(to) {
+            Some(recipient) if recipient.takes_batches() => {
+                self.batches.entry(to).or_default().push(delivery);
+            }
+            _ => self.deliver(to, vec![delivery]),
+        }
+    }
+
+    fn deliver(&mut self, to: Target, batch: Vec<Delivery>) {
+        self.in_flight += batch.len();
         let Some(recipient) = self.recipients.get(to) else {
             // A dead letter of a dead-letter topic: it is tried again, and so are its messages.
-            let why = "what fails on a dead-letter topic stays there".to_owned();
-            self.sends.spawn(async move { (id, Answer::Retry(why)) });
+            let why = || Answer::Retry("what fails on a dead-letter topic stays there".to_owned());
+            self.sends
+                .spawn(async move { batch.into_iter().map(|delivery| (delivery.id, why())).collect() });
             return;
         };
-        // The end of its window, for what windows make.
-        let window = (self.joins && event.dead_letter.is_none()).then_some(event.time);
+        let windows = self.joins;
         let metrics = Arc::clone(&self.metrics);
         self.sends.spawn(async move {
-            let answer = recipient.deliver(&event).await;
-            match &answer {
-                Answer::Accepted => {
-                    if let Some(end) = window {
-                        metrics.window_delivered(end, clock::system());
+            let events: Vec<Arc<Event>> = batch.iter().map(|delivery| Arc::clone(&delivery.event)).collect();
+            let answers = recipient.deliver(&events).await;
+            for (Delivery { attempt, event, .. }, answer) in batch.iter().zip(&answers) {
+                match answer {
+                    Answer::Accepted => {
+                        // The time of what windows make is the end of its window.
+                        if windows && event.dead_letter.is_none() {
+                            metrics.window_delivered(event.time, clock::system());
+                        }
+                        tracing::debug!(id = %event.id, to = %recipient, attempt, "delivered");
                     }
-                    tracing::debug!(id = %event.id, to = %recipient, attempt, "delivered");
+                    Answer::Retry(why) => {
+                        tracing::debug!(id = %event.id, to = %recipient, attempt, why, "not delivered");
+                    }
+                    Answer::Drop(why) => tracing::warn!(id = %event.id, to = %recipient, attempt, why, "refused"),
                 }
-                Answer::Retry(why) => tracing::warn!(id = %event.id, to = %recipient, attempt, why, "not delivered; trying again"),
-                Answer::Drop(why) => tracing::warn!(id = %event.id, to = %recipient, attempt, why, "refused"),
             }
-            (id, answer)
+            let failed = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Retry(_));
+            let mut failed = batch.iter().zip(&answers).filter(failed);
+            // They have most likely failed for the same reason.
+            if let Some((Delivery { attempt, event, .. }, Answer::Retry(why))) = failed.next() {
+                let others = failed.count();
+                tracing::warn!(id = %event.id, to = %recipient, attempt, why, others, "not delivered; trying again");
+            }
+            batch.iter().map(|delivery| delivery.id).zip(answers).collect()
         });
     }
 

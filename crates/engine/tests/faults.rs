@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use streaming_engine::component::{Component, Config, Effect, Incoming, InputConfig, Role, SendId, Target};
-use streaming_engine::delivery::Answer;
+use streaming_engine::delivery::{Answer, InFlight};
 use streaming_engine::event::Event;
 use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
@@ -249,7 +249,13 @@ fn world(
         };
         inputs
     ];
-    let config = Config::new("uid", "/test", role, inputs, outputs);
+    let mut config = Config::new("uid", "/test", role, inputs, outputs);
+    // The first is asked one by one, others are topics.
+    config
+        .outputs
+        .iter_mut()
+        .skip(1)
+        .for_each(|limit| *limit = InFlight::TOPIC);
     World {
         component: Component::new(config.clone()),
         config,

@@ -8,6 +8,7 @@ mod topic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use streaming_engine::component::Target;
 use streaming_engine::delivery::Answer;
 use streaming_engine::event::Event;
@@ -112,12 +113,19 @@ impl Recipients {
 }
 
 impl Recipient {
-    /// Delivers an event. Whatever happens there is an answer, and in time.
-    pub(crate) async fn deliver(&self, event: &Event) -> Answer {
+    /// Whether what is sent to it at the same time leaves together, in order.
+    pub(crate) fn takes_batches(&self) -> bool {
+        matches!(self, Recipient::Topic(_))
+    }
+
+    /// Delivers events. Whatever happens there is an answer to each, and in time.
+    pub(crate) async fn deliver(&self, events: &[Arc<Event>]) -> Vec<Answer> {
         match self {
-            Recipient::Route(route) => route.deliver(event).await,
-            Recipient::Subscriber(subscriber) => subscriber.deliver(event).await,
-            Recipient::Topic(topic) => topic.deliver(event).await,
+            Recipient::Route(route) => join_all(events.iter().map(|event| route.deliver(event))).await,
+            Recipient::Subscriber(subscriber) => {
+                join_all(events.iter().map(|event| subscriber.deliver(event))).await
+            }
+            Recipient::Topic(topic) => topic.deliver(events).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use streaming_engine::delivery::Answer;
 use streaming_engine::event::Event;
 use streaming_plan as plan;
 
-use crate::broker::Outgoing;
+use crate::broker::{BrokerError, Outgoing};
 use crate::publisher::Publisher;
 
 /// One topic.
@@ -25,17 +25,22 @@ impl Topic {
         }
     }
 
-    pub(super) async fn deliver(&self, event: &Event) -> Answer {
-        let message = Outgoing {
+    pub(super) async fn deliver(&self, events: &[Arc<Event>]) -> Vec<Answer> {
+        let message = |event: &Arc<Event>| Outgoing {
             topic: Arc::clone(&self.name),
             id: event.id.as_str().into(),
             content_type: "application/cloudevents+json",
             payload: event.to_cloudevent().into(),
         };
-        match self.publisher.publish(message).await {
+        let results = self
+            .publisher
+            .publish_all(events.iter().map(message).collect())
+            .await;
+        let answer = |result| match result {
             Ok(()) => Answer::Accepted,
-            Err(error) => Answer::Retry(error.to_string()),
-        }
+            Err(error) => Answer::Retry(BrokerError::to_string(&error)),
+        };
+        results.into_iter().map(answer).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a component is given: its configuration, and its messages.
 
-use crate::delivery::Backoff;
+use crate::delivery::{Backoff, InFlight};
 use crate::join::JoinSpec;
 use crate::json::MAX_MESSAGE_BYTES;
 use crate::map::MapSpec;
@@ -17,8 +17,8 @@ pub struct Config {
     pub role: Role,
     /// Where messages come from.
     pub inputs: Vec<InputConfig>,
-    /// How many recipients there are. Each gets every result. Of no meaning for a relay.
-    pub outputs: usize,
+    /// For each recipient, how much may be on its way to it. Each gets every result. Of no meaning for a relay.
+    pub outputs: Vec<InFlight>,
     /// Whether late messages go to [`Target::Late`](super::Target::Late); if not, they are dropped.
     pub late: bool,
     /// What [`Component::settled`](super::Component::settled) gave last before a restart, if that was kept together
@@ -36,15 +36,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// Of a role, with the default limits: 64 MiB in all and 4 MiB a message. The seed has to be set where messages
-    /// come from strangers.
+    /// Of a role, with the default limits: 64 MiB in all, 4 MiB a message, and one at a time on its way to a
+    /// recipient. The seed has to be set where messages come from strangers.
     pub fn new(uid: &str, source: &str, role: Role, inputs: Vec<InputConfig>, outputs: usize) -> Config {
         Config {
             uid: uid.to_owned(),
             source: source.to_owned(),
             role,
             inputs,
-            outputs,
+            outputs: vec![InFlight::ONE; outputs],
             late: false,
             settled: None,
             memory_budget: 64 * 1024 * 1024,

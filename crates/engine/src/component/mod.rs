@@ -32,7 +32,7 @@ use rustc_hash::FxHashMap;
 
 use crate::ack::{GroupId, Handle, Ledger, Messages};
 use crate::counters::{Counters, InputCounters};
-use crate::delivery::{Answer, Outbox};
+use crate::delivery::{Answer, InFlight, Outbox};
 use crate::id::Id;
 use crate::join::{Closing, InputTime, OpenWindow, Table};
 use crate::json::Decoder;
@@ -142,19 +142,24 @@ impl Component {
             backoff,
             seed,
         } = config;
-        // A relay's recipient is the component's own container, by each input's route: each has its own order.
-        let (recipients, concurrency) = match &role {
-            Role::Relay { concurrency } => (inputs.len(), *concurrency as usize),
-            Role::Join(_) | Role::Map(_) => (outputs, 1),
+        let mut outboxes: Vec<Outbox> = match &role {
+            // A relay's recipient is the component's own container, by each input's route: each has its own order.
+            Role::Relay { concurrency } => {
+                let relay = |input: &InputConfig| {
+                    Outbox::concurrent(backoff, *concurrency as usize, input.max_deliveries)
+                };
+                inputs.iter().map(relay).collect()
+            }
+            Role::Join(_) | Role::Map(_) => {
+                let most = inputs.first().map_or(0, |input| input.max_deliveries);
+                let output = |limit: &InFlight| Outbox::ordered(backoff, *limit, most);
+                outputs.iter().map(output).collect()
+            }
         };
-        let limit = |at: usize| inputs.get(at).map_or(0, |input| input.max_deliveries);
-        let outbox = |at: usize| match &role {
-            Role::Relay { .. } => Outbox::new(backoff, concurrency, limit(at)),
-            Role::Join(_) | Role::Map(_) => Outbox::new(backoff, 1, limit(0)),
-        };
-        let mut outboxes: Vec<Outbox> = (0..recipients).map(outbox).collect();
-        outboxes.extend(inputs.iter().map(|_| Outbox::new(backoff, 1, 0)));
-        outboxes.push(Outbox::new(backoff, 1, 0));
+        let recipients = outboxes.len();
+        // Dead letters and late messages go to topics, as long as it takes.
+        let topic = || Outbox::ordered(backoff, InFlight::TOPIC, 0);
+        outboxes.extend(std::iter::repeat_with(topic).take(inputs.len() + 1));
         let times = match &role {
             Role::Join(spec) => spec.times(),
             Role::Map(_) | Role::Relay { .. } => None,
