@@ -166,6 +166,12 @@ impl Ledger {
         id
     }
 
+    /// The group holds other messages from now on. Gives those before.
+    pub(crate) fn replace(&mut self, id: GroupId, messages: Messages) -> Option<Messages> {
+        let group = self.groups.get_mut(&id)?;
+        Some(std::mem::replace(&mut group.messages, messages))
+    }
+
     /// One more output or dead letter depends on the group.
     pub(crate) fn depend(&mut self, id: GroupId) {
         if let Some(group) = self.groups.get_mut(&id) {

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod map;
 pub mod query;
 pub mod row;
+mod spill;
 pub mod state;
 pub mod time;
 mod tokens;

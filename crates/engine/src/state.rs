@@ -85,7 +85,15 @@ pub struct MemoryState {
 impl State for MemoryState {
     fn apply(&mut self, batch: Batch) -> Result<(), StateError> {
         for (from, to) in &batch.cleared {
-            self.entries.retain(|key, _| key < from || to <= key);
+            while let Some((key, _)) = self
+                .entries
+                .range(from.clone()..)
+                .next()
+                .filter(|(key, _)| *key < to)
+            {
+                let key = key.clone();
+                self.entries.remove(&key);
+            }
         }
         for (key, value) in batch.changes {
             match value {

@@ -1,10 +1,12 @@
 //! All groups of a window, by their keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use crate::expr::{Context, EvalError};
 
 use super::{Group, GroupSpec};
+use crate::spill::{Run, Spill};
+use crate::state::StateError;
 
 /// What an entry takes beyond its key and group: the key's pointer and length, and the map's share.
 const ENTRY: usize = 32;
@@ -72,12 +74,19 @@ impl Groups {
         all
     }
 
-    /// All groups with their keys, in the keys' order; none are left.
-    pub fn drain(&mut self) -> Vec<(Box<[u8]>, Group)> {
+    /// Writes all groups to the store; none are left.
+    pub(crate) fn spill(&mut self, spill: &mut Spill) -> Result<Run, StateError> {
         self.bytes = 0;
         let mut all: Vec<_> = std::mem::take(&mut self.groups).into_iter().collect();
         all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        all
+        let mut writer = spill.write();
+        let mut encoded = Vec::new();
+        for (key, group) in all {
+            encoded.clear();
+            group.encode(&mut encoded);
+            writer.push(spill, &key, &encoded)?;
+        }
+        writer.finish(spill)
     }
 
     /// How many groups there are.
@@ -93,5 +102,15 @@ impl Groups {
     /// The memory that they take.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+/// All groups with their keys, in no order.
+impl IntoIterator for Groups {
+    type Item = (Box<[u8]>, Group);
+    type IntoIter = hash_map::IntoIter<Box<[u8]>, Group>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.groups.into_iter()
     }
 }

@@ -12,6 +12,7 @@ mod extreme;
 mod group;
 mod groups;
 mod key;
+mod merge;
 mod previous;
 mod quantiles;
 mod result;
@@ -24,6 +25,7 @@ use crate::expr::{Context, EvalError, Grouped, Programs};
 use crate::layout::Layout;
 use crate::value::Value;
 
+pub(crate) use merge::Merge;
 pub(crate) use previous::{Kept, Previous};
 
 pub use group::Group;

@@ -13,6 +13,14 @@ impl Component {
         self.ledger.open(messages)
     }
 
+    /// Holds more messages until what depends on a group that had none is accepted.
+    pub(super) fn hold_more(&mut self, group: GroupId, messages: Messages) {
+        self.budget.add(None, messages.bytes());
+        if let Some(before) = self.ledger.replace(group, messages) {
+            self.budget.sub(None, before.bytes());
+        }
+    }
+
     /// One thing less depends on a group.
     pub(super) fn release(&mut self, group: GroupId) {
         let Some(messages) = self.ledger.settle(group) else {

@@ -19,6 +19,7 @@ mod ordered;
 mod reorder;
 mod sessions;
 mod shipping;
+mod spilling;
 mod tables;
 mod windows;
 
@@ -37,6 +38,7 @@ use crate::id::Id;
 use crate::join::{Closing, InputTime, OpenWindow, Table};
 use crate::json::Decoder;
 use crate::row::RowBuilder;
+use crate::spill::Spill;
 use crate::time::Time;
 use crate::window::{Window, Windowing};
 use budget::Budget;
@@ -93,6 +95,10 @@ pub struct Component {
     seed: u64,
     /// The window that is being joined.
     closing: Option<Closing>,
+    /// Where windows go that outgrow memory.
+    spill: Option<Spill>,
+    /// Bytes of events that are on their way.
+    in_flight: u64,
     /// The window of the last message.
     latest: Window,
     ledger: Ledger,
@@ -197,6 +203,8 @@ impl Component {
             stuck: false,
             seed,
             closing: None,
+            spill: None,
+            in_flight: 0,
             latest: Window::default(),
             ledger: Ledger::default(),
             outboxes,

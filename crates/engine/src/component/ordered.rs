@@ -60,6 +60,9 @@ impl Component {
             self.late(message, (at, watermark), id, &decoded.data, now);
         } else {
             self.wait(at, message.input, (id, message.token), watermark);
+            if !self.live() {
+                self.release_early(spec);
+            }
         }
     }
 
@@ -166,12 +169,14 @@ impl Component {
 
     /// Whether something can go on without another message, and without time.
     pub(super) fn is_due(&self) -> bool {
+        if self.closing.is_some() {
+            return !self.is_choked();
+        }
         let Some(clock) = &self.clock else {
-            return self.closing.is_some() || !self.reorder.is_empty();
+            return !self.reorder.is_empty();
         };
         let until = clock.watermark();
-        self.closing.is_some()
-            || self.open.keys().next().is_some_and(|slot| slot.end <= until)
+        self.open.keys().next().is_some_and(|slot| slot.end <= until)
             || self.reorder.first().is_some_and(|at| at < until)
     }
 

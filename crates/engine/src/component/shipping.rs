@@ -64,6 +64,7 @@ impl Component {
         let bytes = event.bytes() + size_of::<Parcel>() as u64;
         if !outboxes.is_empty() {
             self.budget.add(Some(shipment.input), bytes);
+            self.in_flight += bytes;
         }
         for outbox in outboxes {
             self.ledger.depend(shipment.group);
@@ -124,6 +125,7 @@ impl Component {
         // The last one of an event's parcels: the event is gone with it.
         if let Some(()) = Arc::into_inner(parcel.share) {
             self.budget.sub(Some(parcel.input), parcel.bytes);
+            self.in_flight = self.in_flight.saturating_sub(parcel.bytes);
         }
         self.release(parcel.group);
     }

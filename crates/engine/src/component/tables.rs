@@ -68,11 +68,12 @@ impl Component {
             *errors.entry(error.reason()).or_default() += 1;
         });
         open.fill(spec, &self.tables);
-        let mut closing = Closing::new(spec, open, &self.uid);
+        let mut closing = Closing::new(spec, open, &self.uid, 0);
         // One message and a row of each table: a few steps.
         let mut work = u64::MAX;
         let limit = self.budget.limit();
-        closing.advance(spec, &self.uid, limit, &mut self.lookback.previous, &mut work);
+        let with = (&mut self.spill, &mut work);
+        closing.advance(spec, &self.uid, limit, &mut self.lookback.previous, with);
         let Closed {
             results,
             failed,

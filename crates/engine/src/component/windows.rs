@@ -45,7 +45,7 @@ impl Component {
         (input, at): (usize, Time),
         message: (impl FnOnce() -> Id, u64),
     ) -> bool {
-        let seed = self.seed;
+        let (seed, windows) = (self.seed, self.open.len().max(1) as u64);
         let open = self
             .open
             .entry(Slot::new(window))
@@ -61,6 +61,17 @@ impl Component {
         }
         self.budget.add(Some(input), after.saturating_sub(before));
         let budget = self.budget.limit();
+        if let Some(spill) = &mut self.spill
+            && self.budget.held() > spill.share()
+            && spec.spills()
+            && open.gathered() > spill.share() / 2 / windows
+        {
+            if let Err(error) = open.spill(spill) {
+                spill.fail(error);
+            }
+            self.budget
+                .sub(Some(input), after.saturating_sub(open.bytes(input)));
+        }
         if self.budget.held() >= budget && !open.over_budget {
             let held = (0..spec.inputs()).map(|input| open.bytes(input)).sum();
             if held >= budget {
@@ -118,16 +129,33 @@ impl Component {
     pub(super) fn progress(&mut self, until: Time, now: Time, mut work: u64) {
         let role = Arc::clone(&self.role);
         let Role::Join(spec) = &*role else { return };
+        // Who wants all of it now doesn't wait for recipients.
+        let patient = work < u64::MAX;
+        if self.failure().is_some() || patient && self.is_choked() {
+            return;
+        }
         while work > 0 {
             if let Some(mut closing) = self.closing.take() {
                 let (limit, before) = (self.budget.limit(), self.lookback.previous.bytes());
                 let previous = &mut self.lookback.previous;
-                let all = closing.advance(spec, &self.uid, limit, previous, &mut work);
+                let with = (&mut self.spill, &mut work);
+                let all = closing.advance(spec, &self.uid, limit, previous, with);
                 self.past_grew(before);
+                if self.failure().is_some() {
+                    // What was made of the window so far can't be told from all of it.
+                    self.closing = Some(closing);
+                    return;
+                }
+                if spec.streams() {
+                    self.ship_some(spec, &mut closing, now);
+                }
                 if all {
                     self.close_window(spec, closing, now);
-                } else {
-                    self.closing = Some(closing);
+                    continue;
+                }
+                self.closing = Some(closing);
+                if patient && self.is_choked() {
+                    return;
                 }
                 continue;
             }
@@ -159,7 +187,9 @@ impl Component {
         if let Some((slot, mut open)) = self.open.pop_first() {
             self.end_session(slot);
             open.fill(spec, &self.tables);
-            self.closing = Some(Closing::new(spec, open, &self.uid));
+            let reading = self.spill.as_ref().map_or(0, |spill| open.reading(spill));
+            self.budget.add(Some(FIRST), reading);
+            self.closing = Some(Closing::new(spec, open, &self.uid, reading));
         }
     }
 
@@ -169,6 +199,7 @@ impl Component {
         }
         let window = closing.bounds();
         let time = window.end;
+        let shipped = closing.group;
         let Closed {
             results,
             failed,
@@ -182,7 +213,13 @@ impl Component {
             *self.counters.expression_errors.entry(reason).or_default() += count;
         }
         self.effects.push(Effect::Window(Box::new(report)));
-        let group = self.hold(messages);
+        let group = match shipped {
+            Some(group) => {
+                self.hold_more(group, messages);
+                group
+            }
+            None => self.hold(messages),
+        };
         self.lookback.closed(group);
         if self.clock.is_some() || self.overlap {
             self.closed = self.closed.max(time);

@@ -14,7 +14,8 @@ use super::{Kept, entry};
 use crate::component::Incoming;
 use crate::id::{Hash, Id};
 use crate::json::Decoder;
-use crate::state::{Batch, State, StateError};
+use crate::spill::Store;
+use crate::state::{Batch, StateError};
 use crate::time::Time;
 
 /// Microseconds that a message waits to be made durable, and by that to be acked.
@@ -50,7 +51,7 @@ type Number = u64;
 type Given = (usize, u64);
 
 pub(super) struct Journal {
-    state: Box<dyn State>,
+    state: Store,
     next: Number,
     /// Changes that have not been handed to the store.
     batch: Batch,
@@ -95,6 +96,7 @@ fn unreadable(what: &str) -> StateError {
 impl Journal {
     pub(super) fn open(kept: Kept, max_message_bytes: usize) -> Result<Journal, StateError> {
         let Kept { state, inputs } = kept;
+        let state = Store::new(state);
         let before = match state.get(INPUTS)? {
             None => Vec::new(),
             Some(names) => {
@@ -120,6 +122,11 @@ impl Journal {
         journal.read_ids()?;
         journal.adopt(inputs)?;
         Ok(journal)
+    }
+
+    /// Where it is written down.
+    pub(super) fn store(&self) -> Store {
+        self.state.clone()
     }
 
     /// Which messages arrived lately, and how many there were ever.

@@ -57,11 +57,15 @@ impl Durable {
         };
         let mut component = Component::new(Config { settled, ..config });
         if let Some(journal) = &mut journal {
+            component.spill_to(journal.store())?;
             if let Some(meaning) = looks_back {
                 journal.recall(&meaning, |key, past| component.recall(key, past))?;
                 component.keep_past();
             }
             journal.replay(|message| component.message(message, now))?;
+            if let Some(error) = component.failure() {
+                return Err(error.clone());
+            }
         }
         Ok(Durable {
             component,
@@ -74,7 +78,7 @@ impl Durable {
     /// Why nothing can be kept any more. What was not acked by then never is: the runner drops all of this, and
     /// begins anew when the store can be opened again.
     pub fn failure(&self) -> Option<&StateError> {
-        self.failure.as_ref()
+        self.failure.as_ref().or_else(|| self.component.failure())
     }
 
     /// A message has arrived.
@@ -135,7 +139,7 @@ impl Durable {
     /// See [`Component::poll_timeout`].
     pub fn poll_timeout(&self) -> Option<Time> {
         let sync = self.journal.as_ref().and_then(Journal::due);
-        let sync = sync.filter(|_| self.failure.is_none());
+        let sync = sync.filter(|_| self.failure().is_none());
         self.component.poll_timeout().into_iter().chain(sync).min()
     }
 
@@ -151,25 +155,22 @@ impl Durable {
         let Some(journal) = &mut self.journal else {
             return self.component.poll_effect();
         };
-        loop {
-            if self.failure.is_none()
-                && let Some((input, token)) = journal.next_ack()
-            {
-                return Some(Effect::Ack { input, token });
-            }
-            while let Some((_, first, count)) = self.component.poll_acks() {
-                journal.done(first, count);
-            }
-            match self.component.poll_effect() {
-                Some(effect) => return Some(effect),
-                None => {
-                    // All acks of a window come without a pause: its messages go together or not at all.
-                    let past = self.component.past();
-                    journal.settle(self.component.settled(), past, self.now);
-                    return None;
-                }
-            }
+        if self.failure.is_none()
+            && self.component.failure().is_none()
+            && let Some((input, token)) = journal.next_ack()
+        {
+            return Some(Effect::Ack { input, token });
         }
+        while let Some((_, first, count)) = self.component.poll_acks() {
+            journal.done(first, count);
+        }
+        let effect = self.component.poll_effect();
+        if effect.is_none() {
+            // All acks of a window come without a pause: its messages go together or not at all.
+            let past = self.component.past();
+            journal.settle(self.component.settled(), past, self.now);
+        }
+        effect
     }
 
     /// See [`Component::counters`].

@@ -10,11 +10,12 @@ use super::matching::Matching;
 use super::open::{OpenWindow, Side};
 use super::progress::Progress;
 use super::spec::JoinSpec;
-use crate::ack::Messages;
+use crate::ack::{GroupId, Messages};
 use crate::aggregate::Previous;
 use crate::counters::{WindowInput, WindowReport};
 use crate::expr::{self, Context};
 use crate::id::Id;
+use crate::spill::Spill;
 use crate::tokens::Tokens;
 use crate::window::Window;
 
@@ -60,10 +61,15 @@ pub(crate) struct Closing {
     encoding: Encoding,
     /// By input: bytes that its messages took as long as they waited.
     held: Vec<u64>,
+    /// What waits for the results that have left already.
+    pub(crate) group: Option<GroupId>,
+    /// The last result so far: there may be none after it.
+    last: Option<Output>,
 }
 
 impl Closing {
-    pub(crate) fn new(spec: &JoinSpec, mut open: OpenWindow, uid: &str) -> Closing {
+    /// `reading` bytes are what it takes to read what it has in the store.
+    pub(crate) fn new(spec: &JoinSpec, mut open: OpenWindow, uid: &str, reading: u64) -> Closing {
         let tallies = std::mem::take(&mut open.tallies);
         // What a table gave is held by the table.
         let held = |input| {
@@ -73,15 +79,21 @@ impl Closing {
                 open.bytes(input)
             }
         };
-        let held = (0..open.sides.len()).map(held).collect();
+        let mut held: Vec<u64> = (0..open.sides.len()).map(held).collect();
+        if let Some(held) = held.first_mut() {
+            *held += reading;
+        }
         let groups = std::mem::take(&mut open.groups);
+        let runs = std::mem::take(&mut open.runs);
         let early = std::mem::take(&mut open.early);
         if let Some(side) = open.sides.first_mut() {
             early.into_tokens().for_each(|token| side.store.push_token(token));
         }
         Closing {
-            grouping: spec.groups.is_some().then_some(Grouping::Gathering(groups)),
+            grouping: spec.groups.is_some().then_some(Grouping::Gathering(groups, runs)),
             held,
+            group: None,
+            last: None,
             progress: Progress::new(&spec.plan, &open.sides, tallies),
             encoding: Encoding::new(uid),
             open,
@@ -107,7 +119,7 @@ impl Closing {
         uid: &str,
         limit: u64,
         previous: &mut Previous,
-        work: &mut u64,
+        (spill, work): (&mut Option<Spill>, &mut u64),
     ) -> bool {
         let window = self.open.window;
         let sides = &self.open.sides;
@@ -125,6 +137,7 @@ impl Closing {
             limit,
             progress: &mut self.progress,
             groups: spec.groups.as_ref().zip(self.grouping.as_mut()),
+            spill,
             encoder: Encoder {
                 spec,
                 uid,
@@ -133,18 +146,33 @@ impl Closing {
                 to: &mut self.encoding,
             },
         };
-        matching.run(work) && matching.make_groups(previous, work)
+        let all = matching.run(work) && matching.make_groups(previous, work);
+        if all && let (Some(spill), Some(grouping)) = (spill, self.grouping.take()) {
+            grouping.discard(spill);
+        }
+        all
+    }
+
+    /// Takes the results that are complete, but for the last one.
+    pub(crate) fn take(&mut self) -> (Vec<Output>, Vec<FailedRow>) {
+        let (made, failed) = self.encoding.take();
+        let mut results = Vec::with_capacity(made.len());
+        for output in made {
+            results.extend(self.last.replace(output));
+        }
+        (results, failed)
     }
 
     /// What the window leaves behind, once all is done.
     pub(crate) fn finish(self, spec: &JoinSpec) -> Closed {
         let sides = self.open.sides;
         let Encoded {
-            results,
+            mut results,
             failed,
             rows,
             errors,
         } = self.encoding.finish(spec);
+        results.splice(..0, self.last);
         let together = self.progress.together.iter().map(Matched::count);
         let alone = sides.len() == 1;
         let inputs = sides.iter().zip(together).map(|(side, matched)| WindowInput {

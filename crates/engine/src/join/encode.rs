@@ -71,6 +71,15 @@ impl Encoding {
         }
     }
 
+    /// Takes the results that are complete.
+    pub(super) fn take(&mut self) -> (Vec<Output>, Vec<FailedRow>) {
+        self.complete = 0;
+        (
+            std::mem::take(&mut self.done.results),
+            std::mem::take(&mut self.done.failed),
+        )
+    }
+
     pub(super) fn finish(mut self, spec: &JoinSpec) -> Encoded {
         if spec.emit == Emit::Batch && !self.out.is_empty() {
             self.out.push(b']');
@@ -184,6 +193,11 @@ impl Encoder<'_> {
             Err(error) => self.failed(before, &error, grouping::failed(result, self.uid, &error)),
         }
         Ok(())
+    }
+
+    /// Whether so much is complete that it leaves before more is made.
+    pub(super) fn has_to_leave(&self) -> bool {
+        self.spec.streams() && self.to.complete > self.limit / 16
     }
 
     /// Where the next result begins, if there is room for one.

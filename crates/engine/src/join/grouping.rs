@@ -4,23 +4,22 @@
 //! Messages of a single input are added on arrival, and nothing is kept of them but what their acks need. Rows of a
 //! join are added as they are found.
 
-use std::vec::IntoIter;
-
 use super::emit::FailedRow;
 use super::encode::{Encoder, FAILED};
-use crate::aggregate::{Group, GroupResult, GroupSpec, Groups, Previous};
+use crate::aggregate::{GroupResult, GroupSpec, Groups, Merge, Previous};
 use crate::counters::CutShort;
 use crate::expr::{Context, EvalError};
 use crate::id::{self, Id};
+use crate::spill::{Run, Spill};
 use crate::window::Window;
 
 /// The groups of a window that closes.
 #[derive(Debug)]
 pub(super) enum Grouping {
-    /// Rows may come yet.
-    Gathering(Groups),
+    /// Rows may come yet. Runs have what did not fit into memory.
+    Gathering(Groups, Vec<Run>),
     /// Those that have made no result yet, in the order of their keys.
-    Making(IntoIter<(Box<[u8]>, Group)>),
+    Making(Box<Merge>),
 }
 
 /// Adds a row to the group that it belongs to. Evaluations that fail are told to `failed`; if it is one of the key, the
@@ -43,6 +42,42 @@ pub(super) fn add(
 }
 
 impl Grouping {
+    /// Adds a row to the group that it belongs to. Fails if there is no room for it.
+    pub(super) fn add(
+        &mut self,
+        spec: &GroupSpec,
+        cx: &Context<'_>,
+        (id, limit): (Id, u64),
+        spill: &mut Option<Spill>,
+        failed: &mut dyn FnMut(&EvalError),
+    ) -> Result<(), CutShort> {
+        let Grouping::Gathering(groups, runs) = self else {
+            return Ok(());
+        };
+        add(spec, groups, cx, id, failed);
+        let held = groups.bytes() as u64;
+        match spill {
+            Some(spill) if held > spill.share() => match groups.spill(spill) {
+                Ok(run) => runs.push(run),
+                Err(error) => spill.fail(error),
+            },
+            None if held > limit => return Err(CutShort::Budget),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// No results are made any more.
+    pub(super) fn discard(self, spill: &mut Spill) {
+        let removed = match self {
+            Grouping::Gathering(_, runs) => spill.remove(runs),
+            Grouping::Making(left) => spill.remove(left.abandon()),
+        };
+        if let Err(error) = removed {
+            spill.fail(error);
+        }
+    }
+
     /// Makes the groups' results, as far as `work` goes. Whether that were all.
     pub(super) fn make(
         &mut self,
@@ -50,18 +85,28 @@ impl Grouping {
         window: Window,
         previous: &mut Previous,
         encoder: &mut Encoder<'_>,
-        work: &mut u64,
+        (spill, work): (&mut Option<Spill>, &mut u64),
     ) -> Result<bool, CutShort> {
-        if let Grouping::Gathering(groups) = self {
-            *self = Grouping::Making(groups.drain().into_iter());
+        if let Grouping::Gathering(groups, runs) = self {
+            let merge = Merge::new(std::mem::take(groups), std::mem::take(runs));
+            *self = Grouping::Making(Box::new(merge));
         }
         let Grouping::Making(left) = self else {
             return Ok(true);
         };
-        while *work > 0 {
-            *work -= 1;
-            let Some((key, group)) = left.next() else {
-                return Ok(true);
+        while *work > 0 && !encoder.has_to_leave() {
+            let next = match left.next(spec, spill, work) {
+                Ok(next) => next,
+                Err(error) => {
+                    if let Some(spill) = spill {
+                        spill.fail(error);
+                    }
+                    *work = 0;
+                    return Ok(false);
+                }
+            };
+            let (Some((key, group)), _) = next else {
+                return Ok(!next.1);
             };
             let bounds = Some((window.start, window.end));
             let before = previous.before(&key, window).map(Vec::from);

@@ -6,15 +6,16 @@
 
 use super::bound::{Bound, MISSING, Single};
 use super::encode::Encoder;
-use super::grouping::{self, Grouping};
+use super::grouping::Grouping;
 use super::index::Key;
 use super::open::Side;
 use super::plan::{Check, Plan};
 use super::progress::{Frame, Next, Progress};
 use crate::aggregate::{GroupSpec, Previous};
 use crate::counters::CutShort;
-use crate::expr::Context;
+use crate::expr::{Context, EvalError};
 use crate::query::JoinKind;
+use crate::spill::Spill;
 
 /// Combinations that one window may cost: some seconds of one core. A join with keys gets there only by that many
 /// rows; one without gets there by the product of its inputs.
@@ -32,6 +33,8 @@ pub(super) struct Matching<'a> {
     pub(super) progress: &'a mut Progress,
     /// Where rows go that are grouped.
     pub(super) groups: Option<(&'a GroupSpec, &'a mut Grouping)>,
+    /// Where they go that don't fit.
+    pub(super) spill: &'a mut Option<Spill>,
     pub(super) encoder: Encoder<'a>,
 }
 
@@ -45,6 +48,9 @@ impl Matching<'_> {
             *work -= 1;
             if !self.advance() {
                 return true;
+            }
+            if self.spill.as_ref().is_some_and(Spill::has_failed) {
+                break;
             }
         }
         false
@@ -300,14 +306,13 @@ impl Matching<'_> {
 
     fn encode(&mut self) {
         let taken = match &mut self.groups {
-            Some((spec, Grouping::Gathering(groups))) => {
+            Some((spec, grouping)) => {
                 let id = self.encoder.row_id(&self.progress.rows);
                 let encoder = &mut self.encoder;
-                grouping::add(spec, groups, &self.cx, id, &mut |error| encoder.error(error));
-                let fits = groups.bytes() as u64 <= self.limit;
-                fits.then_some(()).ok_or(CutShort::Budget)
+                let failed = &mut |error: &EvalError| encoder.error(error);
+                grouping.add(spec, &self.cx, (id, self.limit), self.spill, failed)
             }
-            _ => self.encoder.row(&self.cx, &self.progress.rows),
+            None => self.encoder.row(&self.cx, &self.progress.rows),
         };
         if let Err(reason) = taken {
             self.progress.stop(reason);
@@ -325,7 +330,8 @@ impl Matching<'_> {
             self.encoder.incomplete(self.single.window, reason);
             return true;
         }
-        let made = grouping.make(spec, self.single.window, previous, &mut self.encoder, work);
+        let encoder = &mut self.encoder;
+        let made = grouping.make(spec, self.single.window, previous, encoder, (self.spill, work));
         made.unwrap_or_else(|reason| {
             self.progress.cut_short = Some(reason);
             true

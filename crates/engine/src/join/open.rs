@@ -11,6 +11,8 @@ use crate::counters::{Tally, WindowInput};
 use crate::expr::EvalError;
 use crate::id::Id;
 use crate::row::RowBuilder;
+use crate::spill::{Run, Spill};
+use crate::state::StateError;
 use crate::window::Window;
 
 /// One input of a window.
@@ -45,6 +47,8 @@ pub(crate) struct OpenWindow {
     pub(super) errors: u64,
     /// Of a query that groups the messages of a single input: they are added as they arrive.
     pub(super) groups: Groups,
+    /// Those that did not fit, in the order in which they were written.
+    pub(super) runs: Vec<Run>,
     pub(super) early: Early,
     /// By condition.
     pub(super) tallies: Vec<Tally>,
@@ -64,6 +68,7 @@ impl OpenWindow {
             sides: (0..spec.inputs()).map(side).collect(),
             errors: 0,
             groups: Groups::new(),
+            runs: Vec::new(),
             early: Early::default(),
             tallies: vec![Tally::default(); spec.plan.conditions.len()],
             over_budget: false,
@@ -73,6 +78,22 @@ impl OpenWindow {
     /// Bytes that an input's messages take.
     pub(crate) fn bytes(&self, input: usize) -> u64 {
         self.sides[input].bytes() + self.groups.bytes() as u64 + self.early.bytes()
+    }
+
+    /// Bytes of what [`OpenWindow::spill`] can write.
+    pub(crate) fn gathered(&self) -> u64 {
+        self.groups.bytes() as u64
+    }
+
+    /// Bytes that it takes to read again what was written.
+    pub(crate) fn reading(&self, spill: &Spill) -> u64 {
+        spill.reading(self.runs.len())
+    }
+
+    /// Writes the groups to the store.
+    pub(crate) fn spill(&mut self, spill: &mut Spill) -> Result<(), StateError> {
+        self.runs.push(self.groups.spill(spill)?);
+        Ok(())
     }
 
     /// The window's bounds.

@@ -267,6 +267,16 @@ impl JoinSpec {
         self.sends_updates() || self.groups.as_ref().is_some_and(GroupSpec::has_trigger)
     }
 
+    /// Whether what its windows gather can leave memory and come back when they close: nothing of it is asked for before.
+    pub(crate) fn spills(&self) -> bool {
+        self.groups.is_some() && self.inputs() == 1 && !self.leaves_early()
+    }
+
+    /// Whether a window's results leave as they are made: each is an event of its own.
+    pub(crate) fn streams(&self) -> bool {
+        self.groups.is_some() && self.emit == Emit::Each
+    }
+
     /// Whether groups that change are sent again and again.
     pub(crate) fn sends_updates(&self) -> bool {
         self.emit == Emit::Updates

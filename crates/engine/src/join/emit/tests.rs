@@ -69,11 +69,17 @@ fn close(query: &Query, limit: u64, messages: &[Message], slices: &[u64]) -> Clo
         let id = || Id::of_event("source", &token.to_string());
         open.arrive(&spec, *input, (id, token as u64), &row, |_| {});
     }
-    let mut closing = Closing::new(&spec, open, "uid");
+    let mut closing = Closing::new(&spec, open, "uid", 0);
     let mut slices = slices.iter().cycle();
     loop {
         let mut work = *slices.next().unwrap();
-        if closing.advance(&spec, "uid", limit, &mut Previous::default(), &mut work) {
+        if closing.advance(
+            &spec,
+            "uid",
+            limit,
+            &mut Previous::default(),
+            (&mut None, &mut work),
+        ) {
             return closing.finish(&spec);
         }
         assert_eq!(work, 0, "it stops only when its work is done");

@@ -1,0 +1,81 @@
+//! Windows that outgrow memory: what is gathered goes to the store, and results leave as they are made.
+
+use super::shipping::Shipment;
+use super::windows::FIRST;
+use super::{Component, Role};
+use crate::ack::Messages;
+use crate::id::Id;
+use crate::join::{Closing, FailedRow, JoinSpec, Output};
+use crate::spill::{Spill, Store};
+use crate::state::StateError;
+use crate::time::Time;
+
+impl Component {
+    /// What outgrows memory goes to a store from now on.
+    pub(crate) fn spill_to(&mut self, store: Store) -> Result<(), StateError> {
+        if matches!(&*self.role, Role::Join(_)) {
+            self.spill = Some(Spill::new(store, self.budget.limit())?);
+        }
+        Ok(())
+    }
+
+    /// Why the store can't be used any more. Nothing goes on then: what was not acked is taken up by another life.
+    pub(crate) fn failure(&self) -> Option<&StateError> {
+        self.spill.as_ref().and_then(Spill::failure)
+    }
+
+    /// Whether so many results of the window that closes are on their way that no more are made before they are
+    /// accepted.
+    pub(super) fn is_choked(&self) -> bool {
+        let streams = self
+            .closing
+            .as_ref()
+            .is_some_and(|closing| closing.group.is_some());
+        streams && self.in_flight > self.budget.limit() / 8
+    }
+
+    /// Sends the results that a window has made so far.
+    pub(super) fn ship_some(&mut self, spec: &JoinSpec, closing: &mut Closing, now: Time) {
+        let (results, failed) = closing.take();
+        if results.is_empty() && failed.is_empty() {
+            return;
+        }
+        let window = closing.bounds();
+        let group = match closing.group {
+            Some(group) => group,
+            None => self.hold(Messages::Many(Vec::new())),
+        };
+        closing.group = Some(group);
+        let shipment = Shipment {
+            group,
+            input: FIRST,
+            attempts: 0,
+        };
+        for output in results {
+            let id: Id = Self::named(spec, window, output.id);
+            let event = self.result(spec, Output { id, ..output }, window.end);
+            self.ship(event, &shipment, 0..self.recipients, now);
+        }
+        for row in failed {
+            let id = Self::named(spec, window, row.id);
+            let letter = self.failed_row(FailedRow { id, ..row }, now);
+            self.send_dead_letter(letter, group, FIRST, now);
+        }
+    }
+
+    /// While what was kept is given again nothing closes, but what would have gone into its windows by then does so
+    /// now, if there is no room for it to wait.
+    pub(super) fn release_early(&mut self, spec: &JoinSpec) {
+        let Some(spill) = &self.spill else { return };
+        let share = spill.share();
+        let Some(until) = self.clock.as_ref().map(super::clock::Clock::watermark) else {
+            return;
+        };
+        if self.budget.held() <= share || !spec.spills() {
+            return;
+        }
+        while self.reorder.first().is_some_and(|at| at < until) {
+            self.release_waiting(spec);
+        }
+    }
+}

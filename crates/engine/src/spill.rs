@@ -1,0 +1,284 @@
+//! What leaves memory for a while: sorted runs in the store, written once, read once in order, and removed.
+//!
+//! Runs are no part of what has to survive: a component that comes back is given its messages again, and removes all
+//! runs before. So they are never waited for, and a store that fails loses nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::state::{Batch, State, StateError, Visit};
+use crate::tokens;
+
+/// The first byte of the keys of runs.
+const RUN: u8 = b'r';
+
+/// Of the memory budget, what it may take to read runs: a block of each.
+const READING: u64 = 8;
+/// Of the memory budget, what a block takes.
+const BLOCKS: u64 = 1024;
+/// Runs that are read at once, however small the budget is.
+const MIN_FAN_IN: u64 = 4;
+/// The bounds of a block; a page of the store, with some of its own, is a power of two.
+const MIN_BLOCK: u64 = 4 * 1024 - PAGE_OVERHEAD;
+const MAX_BLOCK: u64 = 64 * 1024 - PAGE_OVERHEAD;
+const PAGE_OVERHEAD: u64 = 256;
+/// Blocks that are handed to the store together.
+const TOGETHER: usize = 16;
+
+/// A component's store, shared by those of its parts that have keys in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Store(Arc<Mutex<Box<dyn State>>>);
+
+impl Store {
+    pub(crate) fn new(state: Box<dyn State>) -> Store {
+        Store(Arc::new(Mutex::new(state)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, Box<dyn State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn apply(&self, batch: Batch) -> Result<(), StateError> {
+        self.state().apply(batch)
+    }
+
+    pub(crate) fn sync(&self) -> Result<(), StateError> {
+        self.state().sync()
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.state().get(key)
+    }
+
+    pub(crate) fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), StateError> {
+        self.state().scan(prefix, from, visit)
+    }
+}
+
+/// Where runs are written to.
+#[derive(Debug)]
+pub(crate) struct Spill {
+    store: Store,
+    next: u64,
+    /// Bytes of a block.
+    block: usize,
+    /// Runs that are read at once at most.
+    fan_in: usize,
+    /// Bytes that groups may take before they are written.
+    share: u64,
+    failure: Option<StateError>,
+}
+
+/// Entries in the order of their keys, in the store.
+#[derive(Debug)]
+pub(crate) struct Run {
+    number: u64,
+    blocks: u32,
+}
+
+/// A key and its value.
+pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
+
+fn block_key(number: u64, block: u32) -> Vec<u8> {
+    let mut key = Vec::with_capacity(13);
+    key.push(RUN);
+    key.extend_from_slice(&number.to_be_bytes());
+    key.extend_from_slice(&block.to_be_bytes());
+    key
+}
+
+impl Spill {
+    /// Removes what an earlier life has left.
+    pub(crate) fn new(store: Store, memory_budget: u64) -> Result<Spill, StateError> {
+        let mut batch = Batch::default();
+        batch.clear(vec![RUN], vec![RUN + 1]);
+        store.apply(batch)?;
+        let block = (memory_budget / BLOCKS).clamp(MIN_BLOCK, MAX_BLOCK);
+        let fan_in = (memory_budget / READING / block).max(MIN_FAN_IN);
+        Ok(Spill {
+            store,
+            next: 0,
+            block: usize::try_from(block).unwrap_or(usize::MAX),
+            fan_in: usize::try_from(fan_in).unwrap_or(usize::MAX),
+            share: memory_budget / 4,
+            failure: None,
+        })
+    }
+
+    /// Bytes that what can be written may take before it is.
+    pub(crate) fn share(&self) -> u64 {
+        self.share
+    }
+
+    /// Runs that are read at once at most; more are first made fewer.
+    pub(crate) fn fan_in(&self) -> usize {
+        self.fan_in
+    }
+
+    /// Bytes that it takes to read so many runs at once.
+    pub(crate) fn reading(&self, runs: usize) -> u64 {
+        (runs.min(self.fan_in) * self.block) as u64
+    }
+
+    /// Nothing can be written or read any more. What was not done with by then has to be done by another life.
+    pub(crate) fn fail(&mut self, error: StateError) {
+        self.failure.get_or_insert(error);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Why.
+    pub(crate) fn failure(&self) -> Option<&StateError> {
+        self.failure.as_ref()
+    }
+
+    /// Begins a run.
+    pub(crate) fn write(&mut self) -> Writer {
+        self.next += 1;
+        Writer {
+            run: Run {
+                number: self.next,
+                blocks: 0,
+            },
+            block: Vec::with_capacity(self.block),
+            batch: Batch::default(),
+        }
+    }
+
+    /// Removes runs.
+    pub(crate) fn remove(&mut self, runs: impl IntoIterator<Item = Run>) -> Result<(), StateError> {
+        let mut batch = Batch::default();
+        for run in runs {
+            batch.clear(block_key(run.number, 0), block_key(run.number, run.blocks));
+        }
+        self.store.apply(batch)
+    }
+}
+
+/// A run that is being written.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    run: Run,
+    block: Vec<u8>,
+    batch: Batch,
+}
+
+impl Writer {
+    /// Adds an entry, whose key is greater than those before.
+    pub(crate) fn push(&mut self, spill: &Spill, key: &[u8], value: &[u8]) -> Result<(), StateError> {
+        // Two lengths take 20 bytes at most.
+        if !self.block.is_empty() && self.block.len() + key.len() + value.len() + 20 > spill.block {
+            self.end_block(spill);
+            if self.batch.changes.len() >= TOGETHER {
+                spill.store.apply(std::mem::take(&mut self.batch))?;
+            }
+        }
+        for part in [key, value] {
+            tokens::write(part.len() as u64, &mut self.block);
+            self.block.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    fn end_block(&mut self, spill: &Spill) {
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(spill.block));
+        self.batch.put(block_key(self.run.number, self.run.blocks), block);
+        self.run.blocks += 1;
+    }
+
+    /// What there is of the run so far.
+    pub(crate) fn abandon(self) -> Run {
+        self.run
+    }
+
+    /// Ends the run.
+    pub(crate) fn finish(mut self, spill: &Spill) -> Result<Run, StateError> {
+        if !self.block.is_empty() {
+            self.end_block(spill);
+        }
+        spill.store.apply(self.batch)?;
+        Ok(self.run)
+    }
+}
+
+/// A run that is read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    number: u64,
+    blocks: std::ops::Range<u32>,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl Reader {
+    pub(crate) fn new(run: &Run) -> Reader {
+        Reader {
+            number: run.number,
+            blocks: 0..run.blocks,
+            block: Vec::new(),
+            at: 0,
+        }
+    }
+
+    /// The next entry: its key and its value.
+    pub(crate) fn next(&mut self, spill: &Spill) -> Result<Option<Entry>, StateError> {
+        let read =
+            || StateError("the state's file is not as it was written; restart the component".to_owned());
+        if self.at >= self.block.len() {
+            let Some(block) = self.blocks.next() else {
+                return Ok(None);
+            };
+            let key = block_key(self.number, block);
+            (self.block, self.at) = (spill.store.get(&key)?.ok_or_else(read)?, 0);
+        }
+        let mut rest = self.block.get(self.at..).unwrap_or_default();
+        let before = rest.len();
+        let mut part = || {
+            let len = usize::try_from(tokens::read(&mut rest)?).ok()?;
+            Some(Box::from(rest.split_off(..len)?))
+        };
+        let (key, value) = part().zip(part()).ok_or_else(read)?;
+        self.at += before - rest.len();
+        Ok(Some((key, value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::MemoryDisk;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn what_is_written_is_read_in_order_and_then_gone(
+            entries in prop::collection::btree_map(
+                prop::collection::vec(any::<u8>(), 0..20),
+                prop_oneof![
+                    9 => prop::collection::vec(any::<u8>(), 0..300),
+                    1 => prop::collection::vec(any::<u8>(), 3000..9000),
+                ],
+                0..200,
+            ),
+        ) {
+            let disk = MemoryDisk::default();
+            let mut spill = Spill::new(Store::new(disk.open()), 0).unwrap();
+            let mut writer = spill.write();
+            for (key, value) in &entries {
+                writer.push(&spill, key, value).unwrap();
+            }
+            let run = writer.finish(&spill).unwrap();
+            let mut reader = Reader::new(&run);
+            for (key, value) in &entries {
+                let (read_key, read_value) = reader.next(&spill).unwrap().unwrap();
+                prop_assert_eq!((&*read_key, &*read_value), (&**key, &**value));
+            }
+            prop_assert!(reader.next(&spill).unwrap().is_none());
+            spill.remove([run]).unwrap();
+            spill.store.sync().unwrap();
+            prop_assert!(disk.is_empty());
+        }
+    }
+}
