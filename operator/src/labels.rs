@@ -6,10 +6,19 @@ use std::collections::BTreeMap;
 pub const MANAGER: &str = "streaming-operator";
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The kind, in lower case.
+pub(crate) const KIND: &str = "app.kubernetes.io/name";
+/// The name.
+pub(crate) const INSTANCE: &str = "app.kubernetes.io/instance";
 
 /// What the operator's watches ask for.
 pub(crate) fn selector() -> String {
     format!("{MANAGED_BY}={MANAGER}")
+}
+
+/// Pods of components that may have windows.
+pub(crate) fn windowed() -> String {
+    format!("{},{KIND} in (channel,joiner)", selector())
 }
 
 /// What a component's pods are found by. It can't be changed once a Deployment has it. `managed-by` keeps it from
@@ -22,8 +31,8 @@ pub(crate) fn pods(name: &str) -> BTreeMap<String, String> {
 pub(crate) fn all(kind: &str, name: &str) -> BTreeMap<String, String> {
     let mut labels = pods(name);
     labels.extend(map([
-        ("app.kubernetes.io/name", kind.to_lowercase().as_str()),
-        ("app.kubernetes.io/instance", name),
+        (KIND, kind.to_lowercase().as_str()),
+        (INSTANCE, name),
         ("app.kubernetes.io/part-of", "streaming-runtime"),
     ]));
     labels

@@ -3,7 +3,7 @@
 //! [`mod@run`] starts the [`watch`]es; each change makes [`reconcile`] look at one namespace, in five steps, a module each:
 //! [`dereference`], [`validate`] (which makes each [`component`]), [`build`], [`apply`], [`status`]. Only `apply` and the
 //! writing half of `status` have a client. The words of a status are in [`reason`]; what was written is kept in
-//! [`memory`], because caches lag.
+//! [`memory`], because caches lag. What components say of themselves comes from [`last_windows`].
 
 mod apply;
 mod args;
@@ -13,6 +13,7 @@ mod dereference;
 #[cfg(test)]
 mod fixtures;
 mod labels;
+mod last_windows;
 mod memory;
 mod metrics;
 pub mod reason;

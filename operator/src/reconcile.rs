@@ -9,10 +9,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::{Client, ResourceExt as _};
+use streaming_api::Status;
 
 use crate::apply::{Applier, ApplyError};
 use crate::build::{Settings, build};
 use crate::dereference::{Resource, Snapshot, dereference};
+use crate::last_windows::LastWindows;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::status::write::{StatusError, Writer};
@@ -28,6 +30,7 @@ pub(crate) struct Context {
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
     pub(crate) recorder: Recorder,
+    pub(crate) last_windows: Arc<LastWindows>,
     /// Looks at each namespace that failed in a row.
     pub(crate) failures: Mutex<HashMap<String, u32>>,
 }
@@ -99,7 +102,10 @@ async fn look(namespace: &str, context: &Context) -> Result<Action, Error> {
 
         // status (client)
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-        let status = status::status(resource, verdict, &outcome, &Time(now));
+        let status = Status {
+            last_window: context.last_windows.of(resource),
+            ..status::status(resource, verdict, &outcome, &Time(now))
+        };
         let writer = Writer {
             client: &context.client,
             memory: &context.memory,

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, timeout_at};
 
 use crate::build::Settings;
+use crate::last_windows::{self, LastWindows};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::reconcile::{self, Context};
@@ -50,7 +51,7 @@ pub async fn run(
     );
 
     let (requests, queue) = mpsc::unbounded_channel();
-    let (stores, _watches) = watch::start(&client, &requests, &metrics);
+    let (stores, mut tasks) = watch::start(&client, &requests, &metrics);
     tokio::select! {
         ready = stores.ready() => if !ready { bail!("a watch ended before its first list") },
         () = shutdown.clone() => return Ok(()),
@@ -59,6 +60,12 @@ pub async fn run(
     readiness.reached();
     tracing::info!(sidecar = settings.sidecar_image, "watching");
 
+    let last_windows = Arc::new(LastWindows::default());
+    tasks.spawn(last_windows::follow(
+        client.clone(),
+        Arc::clone(&last_windows),
+        requests,
+    ));
     let namespaces = stores.namespaces.clone();
     let recorder = Recorder::new(client.clone(), reporter());
     let context = Arc::new(Context {
@@ -68,6 +75,7 @@ pub async fn run(
         memory: Memory::default(),
         metrics,
         recorder,
+        last_windows,
         failures: std::sync::Mutex::default(),
     });
     let queue = stream::unfold(queue, |mut queue| async move {

@@ -11,6 +11,7 @@ mod clock;
 pub mod config;
 mod inbound;
 mod intake;
+mod last_window;
 pub mod log;
 mod metrics;
 pub mod options;

@@ -18,6 +18,7 @@ use crate::broker::{Broker, Consumer};
 use crate::config::{ConfigError, config, kept_as};
 use crate::inbound::Inbound;
 use crate::intake::Intake;
+use crate::last_window::LastWindow;
 use crate::metrics::Metrics;
 use crate::publish::Publishing;
 use crate::publisher::{self, Publisher};
@@ -78,6 +79,7 @@ struct Process {
     recipients: Recipients,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
+    last_window: Arc<LastWindow>,
     drain: Duration,
 }
 
@@ -105,6 +107,8 @@ pub async fn run(
     let addresses = Addresses::new(options.resolve);
     let recipients = Recipients::new(&plan, &addresses, &client, &publishers)?;
 
+    let variables = plan.inputs.iter().map(|input| input.variable.clone());
+    let last_window = Arc::new(LastWindow::new(&config, variables));
     if plan.state.is_some() {
         status.missing_because(&Connection::State, "opening it");
     }
@@ -117,6 +121,7 @@ pub async fn run(
         recipients,
         status,
         metrics,
+        last_window,
         drain: options.drain,
     };
     serve(
@@ -198,6 +203,7 @@ impl Process {
             intake,
             &self.recipients,
             &self.metrics,
+            &self.last_window,
         )?;
         if self.plan.state.is_some() {
             self.status.connected(&Connection::State);
@@ -279,7 +285,7 @@ fn serve(
         servers.spawn(publish::grpc::serve(listener, publishing, over.clone()));
     }
     if let Some(listener) = admin {
-        let router = admin::router(&process.status, &process.metrics);
+        let router = admin::router(&process.status, &process.metrics, &process.last_window);
         servers.spawn(server::serve(listener, router, over.clone()));
     }
 }

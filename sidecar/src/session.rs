@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::broker::BrokerError;
 use crate::clock::{self, Clock};
 use crate::intake::{Incoming, Intake, QUEUE};
+use crate::last_window::LastWindow;
 use crate::metrics::Metrics;
 use crate::recipient::Recipients;
 use crate::status::Connection;
@@ -42,6 +43,7 @@ pub(crate) struct Session<'r> {
     intake: Intake,
     recipients: &'r Recipients,
     metrics: Arc<Metrics>,
+    last_window: Arc<LastWindow>,
     /// What the metrics know of already.
     observed: Counters,
     clock: Clock,
@@ -83,6 +85,7 @@ impl<'r> Session<'r> {
         intake: Intake,
         recipients: &'r Recipients,
         metrics: &Arc<Metrics>,
+        last_window: &Arc<LastWindow>,
     ) -> Result<Session<'r>, StateError> {
         metrics.session();
         let mut clock = Clock::start();
@@ -98,6 +101,7 @@ impl<'r> Session<'r> {
             intake,
             recipients,
             metrics: Arc::clone(metrics),
+            last_window: Arc::clone(last_window),
             clock,
             recovery,
             batches: BTreeMap::new(),
@@ -268,7 +272,10 @@ impl<'r> Session<'r> {
                     tracing::info!(input, "input resumed");
                     self.intake.pause(input, false);
                 }
-                Effect::Window(report) => closed(&report),
+                Effect::Window(report) => {
+                    closed(&report);
+                    self.last_window.closed(&report, self.engine.counters());
+                }
                 Effect::OverBudget(over) => tracing::warn!(
                     windowStart = %over.window.start,
                     held = over.held,

@@ -35,7 +35,7 @@ pub use joiner::{JoinType, Joiner, JoinerSpec, JoinerStream};
 pub use processor::{Processor, ProcessorSpec};
 pub use schema::definitions;
 pub use state::StateSpec;
-pub use status::{Edge, Status};
+pub use status::{Edge, LastWindow, LastWindowCondition, LastWindowInput, Status};
 pub use stream::{Format, Stream, StreamSpec};
 pub use table::{Table, TableSpec};
 pub use target::Target;

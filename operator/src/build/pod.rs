@@ -19,7 +19,7 @@ pub(super) const PLAN_VOLUME: &str = "streaming-plan";
 const FOLDER: &str = "/etc/streaming";
 
 /// Where the sidecar answers probes and gives its metrics.
-const ADMIN: i32 = 3501;
+pub(crate) const ADMIN: i32 = 3501;
 /// Where the sidecar takes what the user's container publishes, by the variables that Dapr's SDKs read.
 const PUBLISH: [(&str, &str); 2] = [("DAPR_HTTP_PORT", "3500"), ("DAPR_GRPC_PORT", "50001")];
 

@@ -61,6 +61,7 @@ pub(crate) fn status(resource: &Resource, verdict: &Verdict, outcome: &Outcome, 
         conditions,
         observed_generation: resource.generation,
         edges: verdict.edges.iter().take(MOST_EDGES).map(edge).collect(),
+        last_window: None,
     }
 }
 
@@ -73,6 +74,7 @@ pub(crate) fn is_told(there: &Status, now: &Status) -> bool {
     let ours = |condition: &&Condition| reason::CONDITIONS.contains(&condition.type_.as_str());
     there.observed_generation == now.observed_generation
         && there.edges == now.edges
+        && there.last_window == now.last_window
         && there.conditions.iter().filter(ours).count() == now.conditions.len()
         && now
             .conditions

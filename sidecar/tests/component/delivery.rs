@@ -9,7 +9,9 @@ use streaming_sidecar::broker::Broker;
 use streaming_sidecar::broker::embedded::Embedded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::common::{PATIENCE, Recipient, Reply, Running, http_until, input, join, plan, publish, take};
+use crate::common::{
+    PATIENCE, Recipient, Reply, Running, http, http_until, input, join, plan, publish, take,
+};
 
 /// Two brokers, `a` and `b`.
 pub(crate) fn brokers() -> (Brokers, Arc<dyn Broker>, Arc<dyn Broker>) {
@@ -112,10 +114,24 @@ async fn a_topic_that_is_joined_with_itself_is_read_once() {
         status == 200
     })
     .await;
+    let last = format!("http://{}/lastwindow", running.admin);
+    assert_eq!(http("GET", &last, &[], "").await, (204, String::new()));
     at_the_start_of_a_window(2).await;
     publish(&*a, "numbers", (1..=3).map(|n| json!({"n": n}))).await;
     let got = recipient.until(|got| !got.is_empty()).await;
     assert_eq!(got[0].body, json!([[1, 2], [1, 3], [2, 3]]));
+    let (status, window) = http("GET", &last, &[], "").await;
+    let window: Value = serde_json::from_str(&window).unwrap();
+    assert_eq!(
+        (status, &window["rows"], &window["errors"]),
+        (200, &json!(3), &json!(0))
+    );
+    assert_eq!(
+        window["inputs"][1],
+        json!({"name": "y", "received": 3, "filtered": 0, "matched": 2, "late": 0})
+    );
+    assert_eq!(window["conditions"][0]["condition"], json!("x.n < y.n"));
+    assert!(window["end"].as_str().unwrap().ends_with('Z'), "{window}");
     let metrics = format!("http://{}/metrics", running.admin);
     http_until(&metrics, |_, text| {
         text.contains("streaming_acked_total{stream=\"numbers\"} 6")

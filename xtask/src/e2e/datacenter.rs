@@ -16,6 +16,7 @@ pub(super) fn run(cluster: &Cluster) -> Result<()> {
     install(cluster)?;
     apply(cluster)?;
     rows_of_two_windows(cluster)?;
+    the_last_window_in_the_status(cluster)?;
     a_shorter_window(cluster)?;
     a_deleted_joiner(cluster)?;
     a_missing_stream(cluster)?;
@@ -113,6 +114,29 @@ fn rows_of_two_windows(cluster: &Cluster) -> Result<()> {
         "two windows with {} and {} rows, all of customers 924 and 243",
         pair[0], pair[1]
     ));
+    Ok(())
+}
+
+/// What came on each side is in the status, within a minute.
+fn the_last_window_in_the_status(cluster: &Cluster) -> Result<()> {
+    let said = until("the status has a window with rows", 2 * MINUTE, || {
+        let jsonpath = "jsonpath={.status.lastWindow}";
+        let said = cluster
+            .kubectl
+            .run(&["get", "joiner", JOINER, "--output", jsonpath])?;
+        let window: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+        let is_whole = |input: &str| {
+            let inputs = window["inputs"].as_array();
+            inputs.is_some_and(|inputs| {
+                inputs
+                    .iter()
+                    .any(|of| of["name"] == input && of["received"].as_u64() > Some(0))
+            })
+        };
+        let whole = window["rows"].as_u64() > Some(0) && is_whole("tenants") && is_whole("poweruse");
+        Ok(if whole { Ok(said) } else { Err(said) })
+    })?;
+    cluster.say(&format!("status.lastWindow is {said}"));
     Ok(())
 }
 
