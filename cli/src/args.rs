@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Test(Test),
     Eval(Eval),
     Generate(Generate),
+    Up(Up),
+    /// Look at what components could not use, and send it again
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// Print each line of standard input as message-proc logs a message
     Log,
     /// Print a shell's completion script
@@ -77,6 +81,78 @@ pub(crate) struct Run {
     /// (default: messages of open windows stay with their brokers)
     #[arg(long, value_name = "DIR", requires = "broker")]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// Run a pipeline on real brokers that are started for it: redis-server and rabbitmq-server, on this machine only
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  streamctl up examples/datacenter
+
+Brokers listen on free ports of the loopback interface, keep their data in a temporary folder, and end with the run.")]
+pub(crate) struct Up {
+    /// Manifests: files, folders (read recursively), kustomizations, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Run this long, then drain and end (as in 60s or 1m30s)
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(crate) limit: Option<Duration>,
+    /// Print every delivery as one JSON object a line instead of what processors log
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Feed the lines of FILE (or - for standard input), one message each, to a topic (CLUSTERSTREAM/TOPIC) or to
+    /// a Stream's
+    #[arg(long, value_name = "TOPIC=FILE")]
+    pub(crate) input: Vec<String>,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// Print one line for each
+    List {
+        #[command(flatten)]
+        letters: Letters,
+        /// How to print it
+        #[arg(long, short, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Print all that is known of one, and the message as it came
+    Show {
+        #[command(flatten)]
+        letters: Letters,
+        /// The one with this id
+        #[arg(long, value_name = "ID")]
+        id: String,
+    },
+    /// Publish messages again where they came from; each leaves the dead letters once its broker has taken it
+    Replay {
+        #[command(flatten)]
+        letters: Letters,
+        /// Those with these ids; may be given more than once
+        #[arg(long, value_name = "ID", required_unless_present = "all")]
+        id: Vec<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+/// Which dead letters.
+#[derive(Args, Debug)]
+pub(crate) struct Letters {
+    /// Manifests: files, folders (read recursively), kustomizations, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Reach a ClusterStream here (redis://, rediss://, amqp://, amqps://) and not where its properties say
+    #[arg(long, value_name = "CLUSTERSTREAM=URL")]
+    pub(crate) broker: Vec<String>,
+    /// Only this dead-letter topic
+    #[arg(long, value_name = "CLUSTERSTREAM/TOPIC")]
+    pub(crate) topic: Option<String>,
+    /// Look at no more than so many messages of a topic
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub(crate) limit: u32,
 }
 
 /// Compile everything and print every problem with its place, then the graph with each edge's guarantee

@@ -9,6 +9,7 @@ mod say;
 mod args;
 mod assemble;
 mod check;
+mod dead_letters;
 mod eval;
 mod exit;
 mod generate;
@@ -50,6 +51,8 @@ fn command() -> anyhow::Result<ExitCode> {
         args::Command::Test(args) => test::test(args),
         args::Command::Eval(args) => eval::eval(args),
         args::Command::Generate(args) => generate::generate(args),
+        args::Command::Up(args) => run::up(args),
+        args::Command::DeadLetters(command) => dead_letters::dead_letters(command),
         args::Command::Log => log::log(),
         args::Command::Completions { shell } => {
             let name = command.get_name().to_owned();

@@ -3,40 +3,11 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
-use common::{PREAMBLE, channel, folder, generator, path, run, spawn};
+use common::{PREAMBLE, channel, first_lines, folder, generator, path, run, spawn};
 use serde_json::{Value, json};
 use test_brokers::{RabbitMq, Redis};
-
-/// The first lines that it prints; then it is interrupted, and what it said on standard error is given.
-fn first_lines(mut child: Child, mut wanted: impl FnMut(&Value) -> bool) -> String {
-    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut err = child.stderr.take().expect("a pipe");
-    let said = std::thread::spawn(move || {
-        let mut text = String::new();
-        err.read_to_string(&mut text).expect("text");
-        text
-    });
-    let mut line = String::new();
-    while out.read_line(&mut line).expect("a line") > 0 {
-        let enough = wanted(&serde_json::from_str(&line).expect("JSON"));
-        line.clear();
-        if enough {
-            break;
-        }
-    }
-    let interrupt = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(interrupt.expect("kill").success());
-    std::io::copy(&mut out, &mut std::io::sink()).expect("the rest");
-    let code = child.wait().expect("it ends").code();
-    let said = said.join().expect("text");
-    assert_eq!(code, Some(0), "{said}");
-    said
-}
 
 #[test]
 fn what_was_not_acked_is_there_for_the_next_run() {

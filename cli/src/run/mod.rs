@@ -8,6 +8,7 @@ mod printer;
 mod signals;
 mod status;
 mod summary;
+mod up;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,9 +27,14 @@ use engine::Runner;
 use explain::Explainer;
 use printer::Printer;
 
+pub(crate) use up::up;
+
 /// Runs the command.
 pub(crate) fn run(args: &args::Run) -> anyhow::Result<ExitCode> {
-    let assembly = assemble(load(&args.paths));
+    start(args, assemble(load(&args.paths)))
+}
+
+fn start(args: &args::Run, assembly: Assembly) -> anyhow::Result<ExitCode> {
     let style = Style::of(&std::io::stderr());
     for finding in &assembly.findings {
         say_text!("{}", finding.render(style));

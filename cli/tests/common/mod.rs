@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::expect_used)]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -101,6 +101,34 @@ pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 pub(crate) fn path(dir: &tempfile::TempDir, name: &str) -> String {
     dir.path().join(name).display().to_string()
+}
+
+/// The first lines that it prints; then it is interrupted, and what it said on standard error is given.
+pub(crate) fn first_lines(mut child: Child, mut wanted: impl FnMut(&Value) -> bool) -> String {
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut err = child.stderr.take().expect("a pipe");
+    let said = std::thread::spawn(move || {
+        let mut text = String::new();
+        err.read_to_string(&mut text).expect("text");
+        text
+    });
+    let mut line = String::new();
+    while out.read_line(&mut line).expect("a line") > 0 {
+        let enough = wanted(&serde_json::from_str(&line).expect("JSON"));
+        line.clear();
+        if enough {
+            break;
+        }
+    }
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupt.expect("kill").success());
+    std::io::copy(&mut out, &mut std::io::sink()).expect("the rest");
+    let code = child.wait().expect("it ends").code();
+    let said = said.join().expect("text");
+    assert_eq!(code, Some(0), "{said}");
+    said
 }
 
 /// A pipeline of one Channel from `redis/raw` to `sink/out`, with this `where` and `select`.
