@@ -56,6 +56,24 @@ impl Ports {
             Broker::RabbitMq(mode) => Box::new(Amqp::connect(self.rabbitmq, topic, mode)?),
         })
     }
+
+    /// A broker's address for client libraries.
+    pub(crate) fn url(self, broker: Broker) -> String {
+        match broker {
+            Broker::Redis => format!("redis://127.0.0.1:{}", self.redis),
+            Broker::RabbitMq(_) => format!("amqp://guest:guest@127.0.0.1:{}", self.rabbitmq),
+        }
+    }
+
+    /// How many messages a topic has, on `RabbitMQ` for a group that nobody reads for.
+    pub(crate) fn count(self, broker: Broker, group: &str, topic: &str) -> Result<u64> {
+        match broker {
+            Broker::Redis => RedisStream::connect(self.redis, topic)?.len(),
+            Broker::RabbitMq(mode) => {
+                Amqp::connect(self.rabbitmq, topic, mode)?.waiting(&format!("{group}-{topic}"))
+            }
+        }
+    }
 }
 
 /// Brokers of our own, which end with us.

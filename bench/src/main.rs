@@ -2,8 +2,10 @@
 //!
 //! Brokers and a sidecar are started for it ([`brokers`], [`process`]); messages are made ([`workload`]), sent in
 //! time with the windows ([`run`]) over plain sockets ([`wire`]); what the sidecar posts is compared with what had to
-//! come ([`check`]) and told ([`report`]).
+//! come ([`check`]) and told ([`report`]). Bridges ([`bridge`]) are timed beside a bare loop ([`bare`]).
 
+mod bare;
+mod bridge;
 mod brokers;
 mod check;
 mod clock;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use brokers::{Broker, Brokers, Mode, Ports};
 use report::Figures;
@@ -27,8 +29,10 @@ use run::{Outcome, Scenario};
 #[derive(Parser)]
 #[command(about = "Loads a joining sidecar with messages, checks every row that comes out, and times it")]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Alone>,
     /// The sidecar to measure.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = "streaming-sidecar")]
     sidecar: PathBuf,
     /// A file to put the table of figures into.
     #[arg(long, value_name = "FILE")]
@@ -38,6 +42,13 @@ struct Args {
     light: bool,
 }
 
+#[derive(Subcommand)]
+enum Alone {
+    /// Moves messages and does nothing else, for comparison; started by the benchmark itself.
+    #[command(hide = true)]
+    Bare(bare::Bare),
+}
+
 /// Runs of one scenario, until the load is sent in time. If it never is, half of it is tried.
 const ATTEMPTS: usize = 3;
 /// No fewer events in a window than this.
@@ -45,6 +56,10 @@ const LEAST: u64 = 1_250;
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
+    if let Some(Alone::Bare(bare)) = &args.command {
+        bare::run(bare)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let figures = measure(&args)?;
     print(&figures.table());
     if let Some(path) = &args.docs {
@@ -92,12 +107,18 @@ fn measure(args: &Args) -> Result<Figures> {
             scenario.events /= 2;
         }
     }
+    let mut bridges = Vec::new();
+    for pair in bridge::pairs() {
+        let (messages, rounds) = if args.light { (2_000, 1) } else { (100_000, 3) };
+        bridges.push(pair.run(ports, &args.sidecar, messages, rounds)?);
+    }
     let mut taken_alone = Vec::new();
     for mode in [Mode::Transient, Mode::Persistent] {
         taken_alone.push(run::taken_alone(ports, Broker::RabbitMq(mode))?);
     }
     Ok(Figures {
         runs,
+        bridges,
         taken_alone,
         cold_start_ms: cold_starts
             .get(cold_starts.len() / 2)

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use streaming_plan::{
-    ClusterStream, ComponentRef, Input, Output, Plan, Protocol, Query, QueryInput, Role, Topic, VERSION,
-    Windows,
+    ClusterStream, ComponentRef, Consumer, Input, Output, Plan, Protocol, Query, QueryInput, Role, Topic,
+    VERSION, Windows,
 };
 
 use crate::brokers::{Broker, Ports};
@@ -46,6 +46,36 @@ pub(crate) fn channel(ports: Ports) -> Plan {
         select: None,
     };
     plan("Channel", ports, vec![input(EVENTS, Broker::Redis)], role)
+}
+
+/// The name of what bridges, and of who reads what it sends.
+pub(crate) const BRIDGE: &str = "channel";
+
+/// A Channel that moves a topic's messages to another topic.
+pub(crate) fn bridge(ports: Ports, (from, source): (Broker, &str), (to, target): (Broker, &str)) -> Plan {
+    let role = Role::Map {
+        r#where: None,
+        select: None,
+    };
+    let input = Input {
+        variable: "message".to_owned(),
+        ..input(source, from)
+    };
+    let mut plan = plan("Channel", ports, vec![input], role);
+    plan.outputs = vec![Output::Stream(Topic {
+        cluster_stream: to.name().to_owned(),
+        topic: target.to_owned(),
+    })];
+    let target = Consumer {
+        topic: target.to_owned(),
+        group: BRIDGE.to_owned(),
+    };
+    let stream = plan.cluster_streams.entry(to.name().to_owned());
+    let stream = stream.or_insert_with(|| cluster_stream(to.name(), ports));
+    if matches!(to, Broker::RabbitMq(_)) {
+        stream.consumers.push(target);
+    }
+    plan
 }
 
 fn plan(kind: &str, ports: Ports, inputs: Vec<Input>, role: Role) -> Plan {

@@ -92,27 +92,7 @@ impl Sidecar {
 
     /// What it has used so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        let proc = Path::new("/proc").join(self.child.id().to_string());
-        let stat = fs::read_to_string(proc.join("stat"))?;
-        // After the name, which may hold anything: user and system time are the 12th and 13th field, in ticks.
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let ticks: f64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|n| n.parse::<f64>().ok())
-            .sum();
-        let status = fs::read_to_string(proc.join("status"))?;
-        let mb = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let kb = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-            kb.unwrap_or(f64::NAN) / 1024.0
-        };
-        Ok(Usage {
-            cpu_seconds: ticks / 100.0,
-            resident_mb: mb("VmRSS:"),
-            peak_mb: mb("VmHWM:"),
-        })
+        usage(self.child.id())
     }
 
     /// Ends it as Kubernetes does, and says how long it took.
@@ -136,6 +116,31 @@ impl Drop for Sidecar {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// What a process has used so far.
+pub(crate) fn usage(pid: u32) -> Result<Usage> {
+    let proc = Path::new("/proc").join(pid.to_string());
+    let stat = fs::read_to_string(proc.join("stat"))?;
+    // After the name, which may hold anything: user and system time are the 12th and 13th field, in ticks.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks: f64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|n| n.parse::<f64>().ok())
+        .sum();
+    let status = fs::read_to_string(proc.join("status"))?;
+    let mb = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kb = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        kb.unwrap_or(f64::NAN) / 1024.0
+    };
+    Ok(Usage {
+        cpu_seconds: ticks / 100.0,
+        resident_mb: mb("VmRSS:"),
+        peak_mb: mb("VmHWM:"),
+    })
 }
 
 /// Ports that nobody listens on now, all different.

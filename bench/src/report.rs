@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::bridge;
 use crate::run::{Outcome, Scenario};
 
 /// The lines of the documentation between which the table stands.
@@ -14,6 +15,7 @@ const END: &str = "<!-- cargo xtask bench: end -->";
 /// All that was measured.
 pub(crate) struct Figures {
     pub(crate) runs: Vec<(Scenario, Outcome)>,
+    pub(crate) bridges: Vec<bridge::Outcome>,
     /// Messages a second that `RabbitMQ` alone takes: transient ones, and persistent ones.
     pub(crate) taken_alone: Vec<f64>,
     pub(crate) cold_start_ms: f64,
@@ -61,6 +63,26 @@ impl Figures {
                 verdict.percentile(99),
                 outcome.cpu_per_million,
                 outcome.peak_mb,
+            );
+        }
+        text.push_str(
+            "\n| bridge | messages a second | of the bare loop's | CPU-s per million | the bare loop's | repeats |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for bridge::Outcome {
+            pair,
+            bridge,
+            bare,
+            extra,
+        } in &self.bridges
+        {
+            let _ = writeln!(
+                text,
+                "| {pair} | {:.0} | {:.0} % | {:.1} | {:.1} | {extra} |",
+                bridge.rate,
+                bridge.rate * 100.0 / bare.rate,
+                bridge.cpu_per_million,
+                bare.cpu_per_million,
             );
         }
         let _ = writeln!(

@@ -16,7 +16,7 @@ use crate::run::Brokers;
 use crate::status::{Connection, Status};
 
 /// Messages unacked at once where nothing else says how many.
-const IN_FLIGHT: u32 = 1024;
+const IN_FLIGHT: u32 = 4096;
 /// Messages that are read ahead for each that a container handles, so that it never waits for the broker.
 const AHEAD: u32 = 4;
 /// Batches that may wait for the engine, so that it never waits for a source.

@@ -80,6 +80,23 @@ impl Amqp {
         Ok(amqp)
     }
 
+    /// How many messages wait in a queue.
+    pub(crate) fn waiting(mut self, queue: &str) -> Result<u64> {
+        // queue.declare, passive.
+        let mut declare = vec![0, 50, 0, 10, 0, 0];
+        short(&mut declare, queue);
+        declare.extend_from_slice(&[1, 0, 0, 0, 0]);
+        self.method(1, &declare);
+        let declared = self.expect((50, 11))?;
+        // Its name, then the numbers of messages and of consumers.
+        let numbers = declared
+            .payload
+            .rchunks(4)
+            .nth(1)
+            .and_then(<[u8]>::first_chunk::<4>);
+        Ok(numbers.map_or(0, |count| u32::from_be_bytes(*count)).into())
+    }
+
     fn method(&mut self, channel: u8, payload: &[u8]) {
         frame(&mut self.wire.output, METHOD, channel, payload);
     }

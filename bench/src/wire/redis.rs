@@ -1,6 +1,6 @@
 //! Redis streams, as Dapr's pub/sub component uses them: XADD with the message in the field `data`.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::{KEEP, Publisher, Wire};
 
@@ -21,6 +21,23 @@ impl RedisStream {
             topic: topic.to_owned(),
             unconfirmed: 0,
         })
+    }
+
+    /// How many entries the stream has.
+    pub(crate) fn len(mut self) -> Result<u64> {
+        let topic = &self.topic;
+        self.wire.output = format!("*2\r\n$4\r\nXLEN\r\n${}\r\n{topic}\r\n", topic.len()).into_bytes();
+        self.wire.send()?;
+        loop {
+            let answer = String::from_utf8_lossy(self.wire.waiting()).into_owned();
+            match answer.strip_suffix("\r\n") {
+                Some(line) => {
+                    let number = line.strip_prefix(':').and_then(|number| number.parse().ok());
+                    return number.with_context(|| format!("Redis answers {line}"));
+                }
+                None => self.wire.need(answer.len() + 1)?,
+            };
+        }
     }
 
     fn confirm(&mut self, left: usize) -> Result<()> {

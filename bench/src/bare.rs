@@ -1,0 +1,204 @@
+//! What a bridge is measured against: the same messages moved by the same client libraries with the same acks, and
+//! nothing done with them. A process of its own, as the sidecar is.
+//!
+//! Each of its batches is published and confirmed, then acked, while the next one is being read.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use futures_util::future::try_join_all;
+use futures_util::stream::StreamExt as _;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
+use redis::aio::MultiplexedConnection;
+use tokio::sync::mpsc;
+
+/// Where messages are moved from and to, as URLs.
+#[derive(Args, Clone)]
+pub(crate) struct Bare {
+    #[arg(long)]
+    from: String,
+    /// The stream, or the queue.
+    #[arg(long)]
+    source: String,
+    #[arg(long)]
+    to: String,
+    /// The stream, or the exchange.
+    #[arg(long)]
+    target: String,
+}
+
+/// Messages in a batch.
+const BATCH: u16 = 1_000;
+/// Messages that may be unacked.
+const IN_FLIGHT: u16 = 4_096;
+
+/// Read together, and acked together.
+struct Batch {
+    payloads: Vec<Vec<u8>>,
+    ack: Ack,
+}
+
+enum Ack {
+    /// Entries' ids.
+    Redis(Vec<String>),
+    /// The last delivery's tag.
+    RabbitMq(u64),
+}
+
+enum Acker {
+    Redis(MultiplexedConnection, String),
+    RabbitMq(Channel),
+}
+
+enum Sink {
+    Redis(MultiplexedConnection, String),
+    RabbitMq(Channel, String),
+}
+
+/// Moves messages until it is killed.
+pub(crate) fn run(args: &Bare) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(bridge(args))
+}
+
+async fn bridge(args: &Bare) -> Result<()> {
+    let (sender, mut batches) = mpsc::channel(1);
+    let mut acker = if args.from.starts_with("redis") {
+        let connection = redis(&args.from).await?;
+        tokio::spawn(read_redis(redis(&args.from).await?, args.source.clone(), sender));
+        Acker::Redis(connection, args.source.clone())
+    } else {
+        let channel = rabbitmq(&args.from).await?;
+        channel.basic_qos(IN_FLIGHT, BasicQosOptions::default()).await?;
+        let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = channel
+            .basic_consume(args.source.as_str().into(), "bare".into(), options, table)
+            .await?;
+        tokio::spawn(read_rabbitmq(consumer, sender));
+        Acker::RabbitMq(channel)
+    };
+    let mut sink = if args.to.starts_with("redis") {
+        Sink::Redis(redis(&args.to).await?, args.target.clone())
+    } else {
+        let channel = rabbitmq(&args.to).await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Sink::RabbitMq(channel, args.target.clone())
+    };
+    while let Some(batch) = batches.recv().await {
+        sink.publish(batch.payloads).await?;
+        acker.ack(batch.ack).await?;
+    }
+    bail!("the source has ended")
+}
+
+async fn redis(url: &str) -> Result<MultiplexedConnection> {
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let client = redis::Client::open(url)?;
+    Ok(client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?)
+}
+
+async fn rabbitmq(url: &str) -> Result<Channel> {
+    Ok(Connection::connect(url, ConnectionProperties::default())
+        .await?
+        .create_channel()
+        .await?)
+}
+
+/// What XREADGROUP answers: streams of entries of one field.
+type Streams = Option<Vec<(String, Vec<(String, (String, Vec<u8>))>)>>;
+
+async fn read_redis(
+    mut connection: MultiplexedConnection,
+    stream: String,
+    out: mpsc::Sender<Batch>,
+) -> Result<()> {
+    loop {
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg("GROUP")
+            .arg(crate::plans::BRIDGE)
+            .arg("bare")
+            .arg("COUNT")
+            .arg(BATCH);
+        read.arg("BLOCK").arg(1_000).arg("STREAMS").arg(&stream).arg(">");
+        let streams: Streams = read.query_async(&mut connection).await?;
+        let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
+        let (ids, payloads): (Vec<_>, Vec<_>) = entries.map(|(id, (_, payload))| (id, payload)).unzip();
+        if ids.is_empty() {
+            continue;
+        }
+        let ack = Ack::Redis(ids);
+        out.send(Batch { payloads, ack }).await?;
+    }
+}
+
+async fn read_rabbitmq(consumer: Consumer, out: mpsc::Sender<Batch>) -> Result<()> {
+    let mut ready = consumer.ready_chunks(BATCH.into());
+    while let Some(deliveries) = ready.next().await {
+        let deliveries: Vec<_> = deliveries.into_iter().collect::<Result<_, _>>()?;
+        let last = deliveries.last().map_or(0, |delivery| delivery.delivery_tag);
+        let payloads = deliveries
+            .into_iter()
+            .map(|delivery| delivery.data.to_vec())
+            .collect();
+        let ack = Ack::RabbitMq(last);
+        out.send(Batch { payloads, ack }).await?;
+    }
+    Ok(())
+}
+
+impl Sink {
+    async fn publish(&mut self, payloads: Vec<Vec<u8>>) -> Result<()> {
+        match self {
+            Sink::Redis(connection, stream) => {
+                let mut pipeline = redis::Pipeline::with_capacity(payloads.len());
+                for payload in payloads {
+                    pipeline
+                        .cmd("XADD")
+                        .arg(&*stream)
+                        .arg("*")
+                        .arg("data")
+                        .arg(payload)
+                        .ignore();
+                }
+                Ok(pipeline.query_async(connection).await?)
+            }
+            Sink::RabbitMq(channel, exchange) => {
+                let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+                let mut confirms = Vec::with_capacity(payloads.len());
+                for payload in payloads {
+                    let (exchange, key) = (exchange.as_str().into(), "".into());
+                    let sent = channel.basic_publish(exchange, key, options, &payload, properties.clone());
+                    confirms.push(sent.await?);
+                }
+                let confirmed = try_join_all(confirms).await.context("confirms")?;
+                ensure!(
+                    confirmed.iter().all(lapin::Confirmation::is_ack),
+                    "a message was refused"
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Acker {
+    async fn ack(&mut self, ack: Ack) -> Result<()> {
+        match (self, ack) {
+            (Acker::Redis(connection, stream), Ack::Redis(ids)) => {
+                let mut ack = redis::cmd("XACK");
+                ack.arg(&*stream).arg(crate::plans::BRIDGE).arg(ids);
+                Ok(ack.query_async(connection).await?)
+            }
+            (Acker::RabbitMq(channel), Ack::RabbitMq(tag)) => {
+                let options = BasicAckOptions { multiple: true };
+                Ok(channel.basic_ack(tag, options).await?)
+            }
+            _ => bail!("an ack for another broker"),
+        }
+    }
+}
