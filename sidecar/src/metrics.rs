@@ -52,6 +52,7 @@ pub(crate) struct Metrics {
     dead_lettered: Family<Reason, Counter>,
     expression_errors: Family<Reason, Counter>,
     held_bytes: Gauge,
+    in_flight: Gauge,
     watermark: Gauge<f64, AtomicU64>,
     connected: Family<Link, Gauge>,
     window_delivery: Histogram,
@@ -64,6 +65,7 @@ struct Input {
     filtered: Counter,
     late: Counter,
     acked: Counter,
+    lag: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -106,6 +108,12 @@ impl Metrics {
         let filtered = by_stream("filtered", "Messages that a filter kept out");
         let late = by_stream("late", "Messages that came when all of their windows had closed");
         let acked = by_stream("acked", "Messages that were acked");
+        let lag = Family::<Stream, Gauge<f64, AtomicU64>>::default();
+        registry.register(
+            "lag_seconds",
+            "Age of the last message when it was taken in, by its broker's clock",
+            lag.clone(),
+        );
         let inputs = streams.iter().map(|stream| {
             let label = Stream {
                 stream: (*stream).to_owned(),
@@ -115,9 +123,10 @@ impl Metrics {
                 filtered: filtered.get_or_create_owned(&label),
                 late: late.get_or_create_owned(&label),
                 acked: acked.get_or_create_owned(&label),
+                lag: lag.get_or_create_owned(&label),
             }
         });
-        let inputs = inputs.collect();
+        let inputs: Vec<Input> = inputs.collect();
         let mut by_reason = |name: &str, help: &str| {
             let family = Family::<Reason, Counter>::default();
             registry.register(name, help, family.clone());
@@ -127,6 +136,8 @@ impl Metrics {
         let expression_errors = by_reason("expression_errors", "Evaluations of expressions that failed");
         let (held_bytes, connected) = (Gauge::default(), Family::<Link, Gauge>::default());
         let watermark = Gauge::<f64, AtomicU64>::default();
+        let in_flight = Gauge::default();
+        registry.register("in_flight", "Deliveries that are under way", in_flight.clone());
         let window_delivery = Histogram::new(SECONDS);
         registry.register(
             "held_bytes",
@@ -157,6 +168,7 @@ impl Metrics {
             dead_lettered,
             expression_errors,
             held_bytes,
+            in_flight,
             watermark,
             connected,
             window_delivery,
@@ -210,6 +222,22 @@ impl Metrics {
 
     pub(crate) fn published(&self) {
         self.published.inc();
+    }
+
+    /// So many deliveries are under way.
+    pub(crate) fn in_flight(&self, count: usize) {
+        self.in_flight.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A message of an input, received by its broker then, is taken in now.
+    pub(crate) fn lag(&self, input: usize, received: Time, now: Time) {
+        if let Some(input) = self.inputs.get(input) {
+            // A gauge's precision is coarser by far.
+            #[allow(clippy::cast_precision_loss)]
+            input
+                .lag
+                .set(now.0.saturating_sub(received.0).max(0) as f64 / 1e6);
+        }
     }
 
     /// A window's result was accepted.
@@ -279,6 +307,41 @@ mod tests {
             "streaming_window_delivery_seconds_bucket{le=\"0.06\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    /// What is scraped is what is documented, and the other way round.
+    #[test]
+    fn metrics_and_their_documentation_agree() {
+        let metrics = Metrics::new(&["orders"]);
+        let mut counters = Counters::default();
+        counters.dead_lettered.insert("NotJson", 1);
+        counters.expression_errors.insert("NoSuchField", 1);
+        metrics.observe(&Counters::default(), &counters);
+        metrics.connected(&Connection::State, true);
+        let text = metrics.text();
+        let name = |line: &str| {
+            let mut words = line.strip_prefix("# TYPE ")?.split(' ');
+            let (name, kind) = (words.next()?, words.next()?);
+            Some(format!("{name}{}", if kind == "counter" { "_total" } else { "" }))
+        };
+        let mut scraped: Vec<String> = text.lines().filter_map(name).collect();
+        let docs = include_str!("../../docs/metrics.md");
+        let row = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+        let mut documented: Vec<String> = docs.lines().filter_map(row).collect();
+        scraped.sort();
+        documented.sort();
+        assert_eq!(scraped, documented);
+        for line in docs.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let labels = cells[2].replace([' ', '`'], "");
+            // `(read, publish, state)` are a label's values.
+            let labels = labels
+                .split(['(', ','])
+                .filter(|label| line.contains(&format!("`{label}`")));
+            for label in labels.filter(|label| !["read", "publish", "state"].contains(label)) {
+                assert!(text.contains(&format!("{label}=\"")), "{label} of {line}");
+            }
         }
     }
 }

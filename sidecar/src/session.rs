@@ -194,6 +194,11 @@ impl<'r> Session<'r> {
             Incoming::Messages(inputs, messages) => {
                 let now = self.clock.now();
                 let together = self.recovery.together;
+                if let Some(last) = messages.last() {
+                    for input in &*inputs {
+                        self.metrics.lag(*input, last.received, now);
+                    }
+                }
                 for message in &messages {
                     for input in &*inputs {
                         let message = EngineMessage {
@@ -341,6 +346,7 @@ impl<'r> Session<'r> {
     }
 
     fn observe(&mut self) {
+        self.metrics.in_flight(self.in_flight);
         let counters = self.engine.counters();
         if *counters != self.observed {
             self.metrics.observe(&self.observed, counters);
