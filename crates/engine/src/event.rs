@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::json::Decoder;
+use crate::json::{Decoder, Identity};
 use crate::layout::Layout;
 use crate::row::RowBuilder;
 use crate::time::Time;
@@ -37,6 +37,35 @@ pub struct Event {
     pub watermark: Option<Time>,
     /// The extension attribute `sequence`: the number of this update among those of its group.
     pub sequence: Option<u64>,
+    /// The trace that the message it was made of is part of. What is made of many is part of none.
+    pub trace: Option<Box<Trace>>,
+}
+
+/// A place in a trace, as W3C's Trace Context has it (<https://www.w3.org/TR/trace-context/>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The header, and extension attribute, `traceparent`.
+    pub parent: String,
+    /// The header, and extension attribute, `tracestate`; may be empty.
+    pub state: String,
+}
+
+impl Trace {
+    /// Longer states need not be passed on (Trace Context, 3.3.1.5).
+    const LONGEST: usize = 512;
+
+    /// That of a message, if it is in one.
+    pub(crate) fn of(identity: &Identity<'_>) -> Option<Box<Trace>> {
+        let usable = |text: &&str| {
+            let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            !text.is_empty() && text.len() <= Trace::LONGEST && plain
+        };
+        let text = |value: &Option<Cow<'_, str>>| value.as_deref().filter(usable).map(str::to_owned);
+        Some(Box::new(Trace {
+            parent: text(&identity.traceparent)?,
+            state: text(&identity.tracestate).unwrap_or_default(),
+        }))
+    }
 }
 
 /// The place a message was taken from.
@@ -118,6 +147,12 @@ impl Event {
         if let Some(sequence) = self.sequence {
             attribute(&mut out, "sequence", itoa::Buffer::new().format(sequence));
         }
+        if let Some(trace) = &self.trace {
+            attribute(&mut out, "traceparent", &trace.parent);
+            if !trace.state.is_empty() {
+                attribute(&mut out, "tracestate", &trace.state);
+            }
+        }
         if let Some(origin) = &self.origin {
             attribute(&mut out, "pubsubname", &origin.cluster_stream);
             attribute(&mut out, "topic", &origin.topic);
@@ -182,6 +217,7 @@ mod tests {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: None,
         }
     }
 
@@ -198,6 +234,30 @@ mod tests {
         event.watermark = Some(Time(2_000_000));
         let text = String::from_utf8(event.to_cloudevent()).unwrap();
         assert!(text.contains(r#""watermark":"1970-01-01T00:00:02Z""#), "{text}");
+    }
+
+    #[test]
+    fn what_is_made_of_a_message_is_part_of_its_trace() {
+        let identity = |parent: &str, state: &str| Identity {
+            source: "s".into(),
+            id: "1".into(),
+            kind: "t".into(),
+            watermark: None,
+            traceparent: Some(parent.to_owned().into()),
+            tracestate: Some(state.to_owned().into()),
+        };
+        let mut event = event(Data::Json(b"1".to_vec()));
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        event.trace = Trace::of(&identity(parent, "a=1"));
+        let text = String::from_utf8(event.to_cloudevent()).unwrap();
+        assert!(
+            text.contains(&format!(r#""traceparent":"{parent}","tracestate":"a=1""#)),
+            "{text}"
+        );
+        assert_eq!(Trace::of(&identity("", "a=1")), None);
+        assert_eq!(Trace::of(&identity("a\nb", "")), None, "no header could hold it");
+        let long = Trace::of(&identity(parent, &"x".repeat(513)));
+        assert_eq!(long.map(|trace| trace.state), Some(String::new()));
     }
 
     #[test]

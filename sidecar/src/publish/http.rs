@@ -62,11 +62,19 @@ async fn publish(
     let metadata = query
         .into_iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("metadata.")?.to_owned(), value)));
+    let mut metadata: HashMap<String, String> = metadata.collect();
+    for name in ["traceparent", "tracestate"] {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(value) = value {
+            let entry = metadata.entry(format!("cloudevent.{name}"));
+            entry.or_insert_with(|| value.to_owned());
+        }
+    }
     let request = Request {
         pubsub,
         topic,
         content_type: content_type.unwrap_or_default().to_owned(),
-        metadata: metadata.collect(),
+        metadata,
         data,
     };
     match publishing.publish(request).await {

@@ -10,6 +10,7 @@ use hyper::{HeaderMap, Uri};
 use streaming_engine::delivery::{Answer, classify_component};
 use streaming_engine::event::Event;
 
+use super::http::trace_headers;
 use super::{Client, NoWay, url};
 
 /// Where components are that are not found by their names.
@@ -62,7 +63,7 @@ impl std::fmt::Display for Route {
 
 /// `CloudEvents`' binary mode over HTTP.
 fn headers(event: &Event) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(6);
+    let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("ce-specversion", HeaderValue::from_static("1.0"));
     for (name, value) in [
@@ -74,6 +75,9 @@ fn headers(event: &Event) -> HeaderMap {
     }
     if let Ok(time) = jiff::Timestamp::from_microsecond(event.time.0) {
         headers.insert("ce-time", header(&time.to_string()));
+    }
+    if let Some(trace) = &event.trace {
+        trace_headers(trace, &mut headers);
     }
     headers
 }

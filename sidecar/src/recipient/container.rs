@@ -6,6 +6,7 @@ use hyper::{HeaderMap, Uri};
 use streaming_engine::delivery::{Answer, classify};
 use streaming_engine::event::Event;
 
+use super::http::trace_headers;
 use super::{Client, NoWay, url};
 
 /// The container's route for one Stream.
@@ -23,9 +24,12 @@ impl Subscriber {
     }
 
     pub(super) async fn deliver(&self, event: &Event) -> Answer {
-        let mut headers = HeaderMap::with_capacity(1);
+        let mut headers = HeaderMap::with_capacity(3);
         let kind = HeaderValue::from_static("application/cloudevents+json");
         headers.insert(CONTENT_TYPE, kind);
+        if let Some(trace) = &event.trace {
+            trace_headers(trace, &mut headers);
+        }
         let body = Body::from(event.to_cloudevent());
         match self.client.post(&self.url, headers, body).await {
             Ok(response) => classify(response.status, &response.body),

@@ -5,10 +5,12 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use streaming_engine::event::Trace;
 use tokio::time::timeout;
 
 /// Time for a connection to be made; what is there accepts it at once.
@@ -65,6 +67,17 @@ impl Client {
         match timeout(self.patience, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(format!("no answer within {} s", self.patience.as_secs_f32())),
+        }
+    }
+}
+
+/// W3C's Trace Context, for who takes part in the trace (<https://www.w3.org/TR/trace-context/>).
+pub(super) fn trace_headers(trace: &Trace, headers: &mut HeaderMap) {
+    for (name, text) in [("traceparent", &trace.parent), ("tracestate", &trace.state)] {
+        if let Ok(value) = HeaderValue::from_str(text)
+            && !text.is_empty()
+        {
+            headers.insert(name, value);
         }
     }
 }

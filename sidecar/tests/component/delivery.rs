@@ -200,6 +200,40 @@ async fn results_go_to_a_topic_as_cloudevents() {
 }
 
 #[tokio::test]
+async fn a_trace_goes_on_from_a_message_to_what_is_made_of_it() {
+    let (brokers, a, b) = brokers();
+    let recipient = Recipient::start().await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let event = json!({"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": {"n": 1},
+        "traceparent": trace, "tracestate": "vendor=1,other=2"});
+    let running = Running::start(
+        plan(&all(), &json!([input("m", "a", "t")]), &json!({})),
+        &brokers,
+        Some(recipient.address),
+    )
+    .await;
+    publish(&*a, "t", [event]).await;
+    let got = recipient.until(|got| !got.is_empty()).await;
+    assert_eq!(got[0].headers["traceparent"], trace);
+    assert_eq!(got[0].headers["tracestate"], "vendor=1,other=2");
+    running.stop().await;
+
+    let event = json!({"specversion": "1.0", "id": "2", "source": "s", "type": "t", "data": {"n": 2},
+        "traceparent": trace});
+    let outputs = json!({"outputs": [{"kind": "stream", "clusterStream": "b", "topic": "out"}]});
+    let plan = plan(&all(), &json!([input("m", "a", "t")]), &outputs);
+    let running = Running::start(plan, &brokers, None).await;
+    publish(&*a, "t", [event, json!({"n": 3})]).await;
+    let events = take(&*b, "out", "reader", 2).await;
+    assert_eq!(events[0]["traceparent"], trace);
+    assert_eq!(
+        (events[0].get("tracestate"), events[1].get("traceparent")),
+        (None, None)
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_container_is_obeyed_as_dapr_would() {
     let (brokers, a, _) = brokers();
     let container = Recipient::that(0, |number, got| match (number, got.body["data"]["n"].as_u64()) {

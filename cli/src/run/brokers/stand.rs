@@ -106,6 +106,7 @@ fn data_of(event: Vec<u8>) -> Vec<u8> {
         subject: None,
         watermark: None,
         sequence: None,
+        trace: None,
     };
     event.data().into_owned()
 }

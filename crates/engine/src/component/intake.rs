@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Component, Incoming, Role};
-use crate::event::{Data, Event, Origin};
+use crate::event::{Data, Event, Origin, Trace};
 use crate::id::{self, Id};
 use crate::join::JoinSpec;
 use crate::json::{DecodeError, Decoded, Identity};
@@ -152,6 +152,7 @@ impl Component {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: decoded.identity.as_ref().and_then(Trace::of),
         };
         self.ship_alone(event, message, 0, 0..self.recipients, now);
     }
@@ -178,7 +179,9 @@ impl Component {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: None,
         };
+        event.trace = identity.as_ref().and_then(Trace::of);
         if let Some(Identity { source, id, kind, .. }) = identity {
             event.id = id.into_owned();
             event.source = source.into();

@@ -49,6 +49,7 @@ impl Component {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: None,
         };
         let outbox = self.recipients + self.inputs.len();
         self.ship_alone(event, message, 0, outbox..outbox + 1, now);

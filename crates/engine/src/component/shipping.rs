@@ -158,6 +158,7 @@ impl Component {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: None,
         };
         self.send_dead_letter(letter, parcel.group, parcel.input, now);
         self.finish(parcel);
@@ -198,6 +199,7 @@ impl Component {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: None,
         };
         let group = self.hold_one(message);
         self.send_dead_letter(letter, group, message.input, now);

@@ -271,6 +271,7 @@ impl Component {
             dead_letter: None,
             watermark: None,
             sequence: None,
+            trace: None,
         }
     }
 
@@ -292,6 +293,7 @@ impl Component {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: None,
         }
     }
 }

@@ -31,6 +31,7 @@ fn parcel(number: u64, dead: bool) -> Parcel {
             subject: None,
             watermark: None,
             sequence: None,
+            trace: None,
         }),
         group,
         input: 0,

@@ -26,6 +26,11 @@ pub struct Identity<'p> {
     pub kind: Cow<'p, str>,
     /// The extension attribute `watermark`: of the events that come after this one, none happened before.
     pub watermark: Option<Cow<'p, str>>,
+    /// The extension attribute `traceparent`
+    /// (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md>).
+    pub traceparent: Option<Cow<'p, str>>,
+    /// The extension attribute `tracestate`.
+    pub tracestate: Option<Cow<'p, str>>,
 }
 
 /// Where the parts of a CloudEvent are in its text.
@@ -34,6 +39,8 @@ pub(super) struct Envelope {
     id: Span,
     kind: Span,
     watermark: Option<Span>,
+    traceparent: Option<Span>,
+    tracestate: Option<Span>,
     data: Data,
 }
 
@@ -58,6 +65,7 @@ pub(super) fn scan(
     let mut version = None;
     let (mut source, mut id, mut kind) = (None, None, None);
     let (mut data, mut base64, mut watermark) = (Data::None, None, None);
+    let (mut traceparent, mut tracestate) = (None, None);
     scanner.peek();
     let outcome = scanner.object(None, |scanner, name| {
         let attribute = match name.text {
@@ -67,6 +75,8 @@ pub(super) fn scan(
             b"type" => &mut kind,
             b"data_base64" => &mut base64,
             b"watermark" => &mut watermark,
+            b"traceparent" => &mut traceparent,
+            b"tracestate" => &mut tracestate,
             b"data" => {
                 let is_text = scanner.peek() == b'"';
                 let start = scanner.pos;
@@ -106,6 +116,8 @@ pub(super) fn scan(
             id,
             kind,
             watermark,
+            traceparent,
+            tracestate,
             data,
         }),
         _ => None,
@@ -119,6 +131,8 @@ impl Envelope {
             id: value(text, self.id),
             kind: value(text, self.kind),
             watermark: self.watermark.map(|span| value(text, span)),
+            traceparent: self.traceparent.map(|span| value(text, span)),
+            tracestate: self.tracestate.map(|span| value(text, span)),
         }
     }
 
