@@ -141,10 +141,7 @@ async fn read_rabbitmq(consumer: Consumer, out: mpsc::Sender<Batch>) -> Result<(
     while let Some(deliveries) = ready.next().await {
         let deliveries: Vec<_> = deliveries.into_iter().collect::<Result<_, _>>()?;
         let last = deliveries.last().map_or(0, |delivery| delivery.delivery_tag);
-        let payloads = deliveries
-            .into_iter()
-            .map(|delivery| delivery.data.to_vec())
-            .collect();
+        let payloads = deliveries.into_iter().map(|delivery| delivery.data).collect();
         let ack = Ack::RabbitMq(last);
         out.send(Batch { payloads, ack }).await?;
     }

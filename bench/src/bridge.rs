@@ -42,7 +42,7 @@ pub(crate) struct Moved {
 }
 
 /// How long all messages of a run may take.
-const MOST: Duration = Duration::from_secs(120);
+const MOST: Duration = Duration::from_mins(2);
 
 /// Every pair of brokers.
 pub(crate) fn pairs() -> impl Iterator<Item = Pair> {

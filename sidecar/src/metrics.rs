@@ -77,10 +77,7 @@ impl Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
-        let matched = counter(
-            "matched",
-            "Rows that joins made, or messages that a filter let through",
-        );
+        let matched = counter("matched", "Rows that joins made, or messages let through");
         let windows = counter("windows", "Windows that closed after at least one message");
         let delivered = counter(
             "delivered",
@@ -95,10 +92,7 @@ impl Metrics {
             "published",
             "Messages of the component's own container that brokers took",
         );
-        let sessions = counter(
-            "sessions",
-            "Times that the inputs were subscribed to, 1 without trouble",
-        );
+        let sessions = counter("sessions", "Times that the inputs were subscribed to");
         let mut by_stream = |name: &str, help: &str| {
             let family = Family::<Stream, Counter>::default();
             registry.register(name, help, family.clone());
@@ -109,11 +103,8 @@ impl Metrics {
         let late = by_stream("late", "Messages that came when all of their windows had closed");
         let acked = by_stream("acked", "Messages that were acked");
         let lag = Family::<Stream, Gauge<f64, AtomicU64>>::default();
-        registry.register(
-            "lag_seconds",
-            "Age of the last message when it was taken in, by its broker's clock",
-            lag.clone(),
-        );
+        let help = "Age of the last message when it was taken in, by its broker's clock";
+        registry.register("lag_seconds", help, lag.clone());
         let inputs = streams.iter().map(|stream| {
             let label = Stream {
                 stream: (*stream).to_owned(),
@@ -134,16 +125,18 @@ impl Metrics {
         };
         let dead_lettered = by_reason("dead_lettered", "Dead letters");
         let expression_errors = by_reason("expression_errors", "Evaluations of expressions that failed");
-        let (held_bytes, connected) = (Gauge::default(), Family::<Link, Gauge>::default());
-        let watermark = Gauge::<f64, AtomicU64>::default();
-        let in_flight = Gauge::default();
-        registry.register("in_flight", "Deliveries that are under way", in_flight.clone());
-        let window_delivery = Histogram::new(SECONDS);
-        registry.register(
-            "held_bytes",
-            "Bytes held in windows and results",
-            held_bytes.clone(),
+        let mut gauge = |name: &str, help: &str| {
+            let gauge: Gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let held_bytes = gauge("held_bytes", "Bytes held in windows and results");
+        let in_flight = gauge("in_flight", "Deliveries that are under way");
+        let (connected, watermark) = (
+            Family::<Link, Gauge>::default(),
+            Gauge::<f64, AtomicU64>::default(),
         );
+        let window_delivery = Histogram::new(SECONDS);
         registry.register(
             "watermark_seconds",
             "Event time: what happened before is late where its windows have closed",

@@ -52,8 +52,8 @@ impl Publisher {
             let what = "the broker did not answer in time; is it up, and reachable from here?";
             vec![Err(self.error("Timeout", what)); count]
         });
-        let lost = results.iter().filter_map(|result| result.as_ref().err());
-        if let Some(error) = lost.filter(|error| LOST.contains(&error.reason)).last() {
+        let mut errors = results.iter().filter_map(|result| result.as_ref().err());
+        if let Some(error) = errors.find(|error| LOST.contains(&error.reason)) {
             self.lost.send_replace(Some(error.clone()));
         }
         results
