@@ -70,7 +70,7 @@ fn there_and_back(cluster_stream: &str, url: &str) {
 
     let said = letters("replay", &["--id", &id(other)]);
     assert!(said.err.contains("sent 1, left 0"), "{said:?}");
-    assert_eq!(list(), [text.clone()]);
+    assert_eq!(list(), std::slice::from_ref(text));
     letters("replay", &["--all"]);
     assert_eq!(list(), Vec::<Value>::new());
 

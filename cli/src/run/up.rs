@@ -95,12 +95,11 @@ pub(crate) fn up(args: &args::Up) -> anyhow::Result<ExitCode> {
             Protocol::RabbitMq => rabbit.as_ref().map(RabbitMq::url),
             Protocol::Mqtt => None,
         };
-        match url {
-            Some(url) => {
-                say!("{name} is at {url}");
-                run.broker.push(format!("{name}={url}"));
-            }
-            None => say!("{name} stays inside this process: no MQTT broker is started yet"),
+        if let Some(url) = url {
+            say!("{name} is at {url}");
+            run.broker.push(format!("{name}={url}"));
+        } else {
+            say!("{name} stays inside this process: no MQTT broker is started yet");
         }
     }
     start(&run, assembly)
