@@ -43,15 +43,12 @@ impl Id {
     /// Positions are short and many, so one of up to 15 bytes is not hashed but mixed into the topic's id as it
     /// is: no two positions of a topic give the same, and two topics' ids differ in no foreseeable way.
     pub(crate) fn of_position(topic: Id, position: &str) -> Id {
-        if position.len() < topic.0.len() {
-            let mut id = topic.0;
-            let bytes = position.bytes().chain(std::iter::repeat(0)).take(id.len() - 1);
+        let mut mixed = [0; 16];
+        if let ([text @ .., length], len @ ..16) = (&mut mixed, position.len()) {
+            text[..len].copy_from_slice(position.as_bytes());
             // The length tells positions apart that differ in zeros at their end.
-            let lengths = std::iter::once(u8::try_from(position.len()).unwrap_or(u8::MAX));
-            for (byte, mixed) in id.iter_mut().zip(bytes.chain(lengths)) {
-                *byte ^= mixed;
-            }
-            return Id(id);
+            *length = u8::try_from(len).unwrap_or(u8::MAX);
+            return Id((u128::from_ne_bytes(topic.0) ^ u128::from_ne_bytes(mixed)).to_ne_bytes());
         }
         let mut hash = Hash::new(b'p');
         hash.bytes(&topic.0);
