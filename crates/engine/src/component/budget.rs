@@ -15,6 +15,8 @@ pub(super) struct Budget {
     inputs: Vec<u64>,
     /// What belongs to no single input: results, and the tokens of messages that they are made of.
     shared: u64,
+    /// All of it: asked for after every message.
+    held: u64,
     paused: Vec<bool>,
 }
 
@@ -24,6 +26,7 @@ impl Budget {
             limit,
             inputs: vec![0; inputs],
             shared: 0,
+            held: 0,
             paused: vec![false; inputs],
         }
     }
@@ -33,19 +36,20 @@ impl Budget {
     }
 
     pub(super) fn held(&self) -> u64 {
-        self.inputs
-            .iter()
-            .fold(self.shared, |sum, held| sum.saturating_add(*held))
+        self.held
     }
 
     pub(super) fn add(&mut self, input: Option<usize>, bytes: u64) {
-        let held = self.account(input);
-        *held = held.saturating_add(bytes);
+        let account = self.account(input);
+        *account = account.saturating_add(bytes);
+        self.held = self.held.saturating_add(bytes);
     }
 
     pub(super) fn sub(&mut self, input: Option<usize>, bytes: u64) {
-        let held = self.account(input);
-        *held = held.saturating_sub(bytes);
+        let account = self.account(input);
+        let bytes = bytes.min(*account);
+        *account -= bytes;
+        self.held = self.held.saturating_sub(bytes);
     }
 
     fn account(&mut self, input: Option<usize>) -> &mut u64 {

@@ -122,7 +122,7 @@ impl Effects {
                 return Some(Effect::Ack { input, token });
             }
             if let Entry::Effect(effect) = self.entries.pop_front()? {
-                if self.entries.is_empty() {
+                if self.entries.is_empty() && self.entries.capacity() > 64 {
                     self.entries.shrink_to(64);
                 }
                 return Some(effect);
