@@ -32,6 +32,9 @@ const MAX_SIZE: usize = 16 << 20;
 /// Doubles below this print as integers where they are integral, as ECMAScript prints them.
 const PLAIN: f64 = 1e21;
 
+/// 2^53: every integer below has a double of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl Value<'_> {
     /// Appends the value as compact JSON, on one line. Integral doubles print without `.0`, bytes as base64,
     /// timestamps as RFC 3339, durations as seconds (`"1.5s"`), map keys as strings.
@@ -121,16 +124,22 @@ impl Value<'_> {
 /// Appends a finite double: an integral one without `.0`, others as the shortest text that reads back as the same
 /// double.
 pub(crate) fn write_number(number: f64, out: &mut Vec<u8>) {
-    #[allow(clippy::float_cmp)] // integral, not nearly so
-    let integral = number.trunc() == number;
+    // The nearest integer to a double below 2^53 is the double itself, if it is integral: rounding takes a call
+    // where the processor may be an old one.
+    #[allow(clippy::cast_possible_truncation)]
+    let nearest = number as i64;
+    #[allow(clippy::cast_precision_loss, clippy::float_cmp)] // integral, not nearly so
+    let small = number.abs() < EXACT && nearest as f64 == number;
+    #[allow(clippy::float_cmp)]
+    let integral = small || number.trunc() == number;
     if integral && number.abs() < PLAIN {
         if number == 0.0 && number.is_sign_negative() {
             out.push(b'-');
         }
         let mut buffer = itoa::Buffer::new();
         #[allow(clippy::cast_possible_truncation)]
-        let digits = if number.abs() < 1e18 {
-            buffer.format(number as i64)
+        let digits = if small {
+            buffer.format(nearest)
         } else {
             buffer.format(number as i128)
         };

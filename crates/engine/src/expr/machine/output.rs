@@ -2,7 +2,8 @@
 
 use crate::expr::code::{Op, OpId};
 use crate::expr::error::EvalError;
-use crate::value::{MAX_DEPTH, NotJson};
+use crate::field::Field;
+use crate::value::{MAX_DEPTH, NotJson, write_number, write_string};
 
 use super::Machine;
 
@@ -15,6 +16,20 @@ impl Machine<'_> {
         depth: u32,
     ) -> Result<(), EvalError> {
         match self.unit.op(id) {
+            Op::Field(access) => {
+                self.spend(1)?;
+                let before = out.len();
+                // Most of what rows are made of, written without a value in between.
+                match self.places.get(*access) {
+                    Some(Some(place)) if place.exact => match self.cx.field(place.input, place.slot) {
+                        Field::Str(text) => write_string(text, out),
+                        Field::Number(number) => write_number(number, out),
+                        _ => self.field(*access)?.write_json_at(out, depth)?,
+                    },
+                    _ => self.field(*access)?.write_json_at(out, depth)?,
+                }
+                self.spend_bytes(out.len() - before)
+            }
             Op::Map {
                 entries,
                 names: Some(names),
