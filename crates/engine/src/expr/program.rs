@@ -231,6 +231,14 @@ impl Program {
         &self.aggregates
     }
 
+    /// The slot of its only input that it reads, if it does no more than that.
+    pub(crate) fn as_slot(&self) -> Option<usize> {
+        match self.shortcut {
+            Some(Shortcut::Field(place)) => Some(place.slot),
+            _ => None,
+        }
+    }
+
     /// The expression's value. It borrows from the rows and from the program.
     pub fn eval<'a>(&'a self, cx: &Context<'a>) -> Result<Value<'a>, EvalError> {
         if let Some(Shortcut::Field(place)) = self.shortcut

@@ -8,6 +8,7 @@ use super::bound::Single;
 use super::chains::{Chain, Chains, Cursor, END};
 use super::store::Store;
 use crate::expr::{Context, EvalError, Program};
+use crate::field::Field;
 use crate::value::Value;
 
 /// Rows that are fetched from memory together.
@@ -72,7 +73,7 @@ impl<'a> Key<'a> {
 
     /// Whether it could equal anything: NaN does not even equal itself.
     pub(super) fn matches_itself(&self) -> bool {
-        self.equals(self)
+        matches!(self, Key::One(Value::Str(_))) || self.equals(self)
     }
 }
 
@@ -177,6 +178,13 @@ impl Index {
 /// Whether a stored row has this key.
 fn equal(single: Single, row: u32, key: &Key<'_>, store: &Store, build: &[Program]) -> bool {
     let row = store.row(row as usize);
+    // Most keys are a text that messages have as it is.
+    if let ([program], Key::One(Value::Str(text))) = (build, key)
+        && let Some(slot) = program.as_slot()
+        && let Field::Str(other) = row.field(slot)
+    {
+        return other == &**text;
+    }
     single.with(&row, |cx| {
         Key::eval(build, cx).is_ok_and(|other| key.equals(&other))
     })

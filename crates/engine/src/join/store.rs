@@ -137,12 +137,12 @@ impl Store {
         Row::new(bytes.get(HEADER..).unwrap_or(&[]), text, at)
     }
 
-    /// Something of all that is kept of a row.
+    /// Something of all that is kept of a row, which may begin and end in different lines of memory.
     pub(super) fn touch(&self, row: usize) -> u8 {
         let bytes = self.bytes_of(row);
         let (chunk, at) = Self::text_of(bytes);
         let text = self.texts.get(chunk).and_then(|text| text.as_bytes().get(at));
-        bytes.last().unwrap_or(&0) ^ text.unwrap_or(&0)
+        bytes.first().unwrap_or(&0) ^ bytes.last().unwrap_or(&0) ^ text.unwrap_or(&0)
     }
 
     /// The id of a row's message.
