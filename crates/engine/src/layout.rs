@@ -3,10 +3,14 @@
 //! The decoder follows [`Node`]s while it scans a message and puts what it finds into numbered slots; expressions
 //! read slots. What nobody wants is never decoded.
 
+use std::cell::Cell;
+use std::sync::Arc;
+
 /// A set of paths and their slots. Of `a` and `a.b` only `a` has a slot: the rest is read out of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    nodes: Vec<Entry>,
+    /// Shared, so that a decoder can tell by the place in memory that it is still the same.
+    nodes: Arc<Vec<Entry>>,
     slots: usize,
 }
 
@@ -29,6 +33,20 @@ struct Child {
 pub(crate) struct Name<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) prefix: u64,
+    /// Where it was found, for a name that is looked up in the same place of the same layout again and again.
+    pub(crate) found: Option<&'a Cell<Found>>,
+}
+
+/// What became of a name that was looked up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Found {
+    /// It was not yet.
+    #[default]
+    Unknown,
+    /// Nobody wants it.
+    Nowhere,
+    /// The place of its entry.
+    At(usize),
 }
 
 impl<'a> Name<'a> {
@@ -49,7 +67,11 @@ impl<'a> Name<'a> {
                 .rev()
                 .fold(0, |prefix, byte| prefix << 8 | u64::from(*byte)),
         };
-        Name { text, prefix }
+        Name {
+            text,
+            prefix,
+            found: None,
+        }
     }
 
     #[inline]
@@ -74,50 +96,23 @@ impl Layout {
         let mut paths: Vec<&[Box<str>]> = paths.into_iter().collect();
         // A prefix sorts before what it covers.
         paths.sort_unstable();
-        let mut layout = Layout {
+        let mut builder = Builder {
             nodes: vec![Entry::default()],
             slots: 0,
         };
         for path in paths {
-            layout.insert(path);
+            builder.insert(path);
         }
-        layout
+        Layout {
+            nodes: builder.nodes.into(),
+            slots: builder.slots,
+        }
     }
 
-    fn insert(&mut self, path: &[Box<str>]) {
-        let mut at = 0;
-        for name in path {
-            if self.entry(at).slot.is_some() {
-                return;
-            }
-            let children = &self.entry(at).children;
-            at = match children.binary_search_by(|child| child.name.cmp(name)) {
-                Ok(found) => children.get(found).map_or(0, |child| child.at),
-                Err(place) => {
-                    let new = self.nodes.len();
-                    self.nodes.push(Entry::default());
-                    if let Some(entry) = self.nodes.get_mut(at) {
-                        let prefix = Name::new(name).prefix;
-                        entry.children.insert(
-                            place,
-                            Child {
-                                prefix,
-                                name: name.clone(),
-                                at: new,
-                            },
-                        );
-                    }
-                    new
-                }
-            };
-        }
-        let slot = self.slots;
-        if let Some(entry) = self.nodes.get_mut(at)
-            && entry.slot.is_none()
-        {
-            entry.slot = Some(slot);
-            self.slots += 1;
-        }
+    /// Whether this is the same as one that was looked at before, or a copy of it.
+    #[inline]
+    pub(crate) fn is(&self, other: &Layout) -> bool {
+        Arc::ptr_eq(&self.nodes, &other.nodes)
     }
 
     #[inline]
@@ -163,6 +158,50 @@ impl Layout {
     }
 }
 
+/// A layout that is being made.
+struct Builder {
+    nodes: Vec<Entry>,
+    slots: usize,
+}
+
+impl Builder {
+    fn insert(&mut self, path: &[Box<str>]) {
+        let mut at = 0;
+        for name in path {
+            let Some(entry) = self.nodes.get(at).filter(|entry| entry.slot.is_none()) else {
+                return;
+            };
+            let children = &entry.children;
+            at = match children.binary_search_by(|child| child.name.cmp(name)) {
+                Ok(found) => children.get(found).map_or(0, |child| child.at),
+                Err(place) => {
+                    let new = self.nodes.len();
+                    self.nodes.push(Entry::default());
+                    if let Some(entry) = self.nodes.get_mut(at) {
+                        let prefix = Name::new(name).prefix;
+                        entry.children.insert(
+                            place,
+                            Child {
+                                prefix,
+                                name: name.clone(),
+                                at: new,
+                            },
+                        );
+                    }
+                    new
+                }
+            };
+        }
+        let slot = self.slots;
+        if let Some(entry) = self.nodes.get_mut(at)
+            && entry.slot.is_none()
+        {
+            entry.slot = Some(slot);
+            self.slots += 1;
+        }
+    }
+}
+
 impl<'l> Node<'l> {
     /// The place of a member of the object at this place, if anyone wants it.
     pub fn child(self, key: &str) -> Option<Node<'l>> {
@@ -172,14 +211,26 @@ impl<'l> Node<'l> {
     /// The same for a name that the decoder has found.
     #[inline]
     pub(crate) fn member(self, name: Name<'_>) -> Option<Node<'l>> {
+        match name.found.map(Cell::get) {
+            Some(Found::At(at)) => Some(self.layout.node(at)),
+            Some(Found::Nowhere) => None,
+            Some(Found::Unknown) | None => self.search(name),
+        }
+    }
+
+    #[inline(never)]
+    fn search(self, name: Name<'_>) -> Option<Node<'l>> {
         let children = &self.entry.children;
-        let found = if children.len() <= 8 {
+        let child = if children.len() <= 8 {
             children.iter().find(|child| name.is(child))
         } else {
             let found = children.binary_search_by(|child| child.name.as_bytes().cmp(name.text));
             found.ok().and_then(|at| children.get(at))
         };
-        found.map(|child| self.layout.node(child.at))
+        if let Some(found) = name.found {
+            found.set(child.map_or(Found::Nowhere, |child| Found::At(child.at)));
+        }
+        child.map(|child| self.layout.node(child.at))
     }
 
     /// The slot that wants the value at this place. A place with a slot has no children.

@@ -98,11 +98,23 @@ impl RowBuilder {
             Field::Null => self.put(slot, NULL, [0; 8]),
             Field::Bool(false) => self.put(slot, FALSE, [0; 8]),
             Field::Bool(true) => self.put(slot, TRUE, [0; 8]),
-            Field::Number(number) => self.put(slot, NUMBER, number.to_le_bytes()),
+            Field::Number(number) => self.set_number(slot, number),
             Field::BigInt(text) => self.put_text(slot, BIG_INT, |out| out.push_str(text)),
-            Field::Str(text) => self.put_text(slot, STR, |out| out.push_str(text)),
+            Field::Str(text) => self.set_str(slot, text),
             Field::Json(text) => self.put_text(slot, JSON, |out| out.push_str(text)),
         }
+    }
+
+    /// Sets a slot to a number.
+    #[inline]
+    pub(crate) fn set_number(&mut self, slot: usize, number: f64) {
+        self.put(slot, NUMBER, number.to_le_bytes());
+    }
+
+    /// Sets a slot to a string.
+    #[inline]
+    pub(crate) fn set_str(&mut self, slot: usize, text: &str) {
+        self.put_text(slot, STR, |out| out.push_str(text));
     }
 
     /// Sets a slot to a string that `write` appends.

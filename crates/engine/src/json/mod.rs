@@ -38,6 +38,8 @@ pub struct Decoder {
     keys: Keys,
     shape: Shape,
     name: String,
+    /// What a message is asked for that is passed on as it is: always the same, so that it is told at a glance.
+    nothing: Layout,
     max_bytes: usize,
 }
 
@@ -62,6 +64,7 @@ impl Decoder {
     /// Decodes a message: a CloudEvent in structured JSON mode is unwrapped to its data, any other JSON is the
     /// data itself. The fields that `layout` asks for are in `row` afterwards (its slots, and `extra` more that
     /// are left absent).
+    #[inline]
     pub fn decode<'p>(
         &mut self,
         payload: &'p [u8],
@@ -77,6 +80,18 @@ impl Decoder {
                 data: Cow::Borrowed(text),
             });
         }
+        self.wrapped(text, layout, extra, row)
+    }
+
+    /// Decodes a message that looks like a CloudEvent, apart from those that don't.
+    #[inline(never)]
+    fn wrapped<'p>(
+        &mut self,
+        text: &'p str,
+        layout: &Layout,
+        extra: usize,
+        row: &mut RowBuilder,
+    ) -> Result<Decoded<'p>, DecodeError> {
         row.reset(layout.slots() + extra);
         if let Some(envelope) = envelope::scan(&mut self.scanner(text), layout, row)? {
             let data = match envelope.inner(text)? {
@@ -111,7 +126,7 @@ impl Decoder {
     /// may then be anything.
     pub fn identify<'p>(&mut self, payload: &'p [u8]) -> Result<Option<Identity<'p>>, DecodeError> {
         let text = self.text(payload)?;
-        let nothing = Layout::default();
+        let nothing = self.nothing.clone();
         let mut row = RowBuilder::default();
         if self.plain(text, &nothing, &mut row)? {
             return Ok(None);
@@ -146,6 +161,7 @@ impl Decoder {
             return outcome.map(|()| true).map_err(|kind| scanner.error(kind));
         }
         let start = scanner.pos;
+        self.shape.begin(layout);
         let mut envelope = false;
         let outcome = scanner.object(Some(&mut self.shape), |scanner, name| {
             if name.text == b"specversion" {

@@ -72,7 +72,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans one value. What `node` asks for goes into the row.
-    #[inline]
+    // Nearly all values are a few bytes: a call would cost as much as they do.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn value(&mut self, node: Option<Node<'_>>, row: &mut RowBuilder) -> Result<()> {
         match self.peek() {
             b'"' => self.string_value(node.and_then(Node::slot), row),
@@ -81,7 +83,7 @@ impl<'a> Scanner<'a> {
                 let number = number::scan(self.text.as_bytes(), &mut self.pos)?;
                 if let Some(slot) = node.and_then(Node::slot) {
                     match number {
-                        Number::Double(value) => row.set(slot, Field::Number(value)),
+                        Number::Double(value) => row.set_number(slot, value),
                         Number::BigInt => row.set(slot, Field::BigInt(&self.text[start..self.pos])),
                     }
                 }
@@ -91,6 +93,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline(never)]
     fn other_value(&mut self, first: u8, node: Option<Node<'_>>, row: &mut RowBuilder) -> Result<()> {
         let slot = node.and_then(Node::slot);
         match first {
@@ -124,7 +127,7 @@ impl<'a> Scanner<'a> {
         if let Some(end) = text::plain(self.text.as_bytes(), start) {
             self.pos = end + 1;
             if let Some(slot) = slot {
-                row.set(slot, Field::Str(&self.text[start..end]));
+                row.set_str(slot, &self.text[start..end]);
             }
             return Ok(());
         }
@@ -148,7 +151,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans an object whose brace is here; `member` is called with each name where its value begins. With a
-    /// shape, the names are expected to be those of the last object that was scanned with it.
+    /// shape, which has begun, the names are expected to be those of the last object that was scanned with it.
     #[inline]
     pub(super) fn object(
         &mut self,
@@ -158,9 +161,6 @@ impl<'a> Scanner<'a> {
         self.enter()?;
         let bytes = self.text.as_bytes();
         let mut frame = self.keys.enter();
-        if let Some(shape) = &mut shape {
-            shape.begin();
-        }
         if self.peek() == b'}' {
             self.pos += 1;
             self.depth -= 1;

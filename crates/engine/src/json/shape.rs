@@ -2,8 +2,10 @@
 //! then each needs no more than a comparison: it is not scanned, not looked for among those before it, and known
 //! to be whole.
 
+use std::cell::Cell;
+
 use super::keys::{Frame, Keys, PAIRWISE};
-use crate::layout::Name;
+use crate::layout::{Found, Layout, Name};
 
 /// Names of no more than this many bytes together are remembered.
 const KEEP: usize = 1024;
@@ -14,6 +16,8 @@ pub(super) struct Shape {
     /// The names as they stand before a value: with quotes and colon.
     text: Vec<u8>,
     members: Vec<Member>,
+    /// Where the members' values go.
+    layout: Layout,
     /// How many members of the object at hand are as expected.
     at: usize,
     /// Whether all of them so far are.
@@ -22,7 +26,6 @@ pub(super) struct Shape {
     learns: bool,
 }
 
-#[derive(Clone, Copy)]
 struct Member {
     start: usize,
     end: usize,
@@ -30,12 +33,20 @@ struct Member {
     head: [u8; 8],
     tail: [u8; 8],
     prefix: u64,
+    /// Where the layout has it.
+    found: Cell<Found>,
 }
 
 impl Shape {
-    /// Where an object begins.
+    /// Where an object begins whose values are for a layout.
     #[inline]
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, layout: &Layout) {
+        if !self.layout.is(layout) {
+            self.layout = layout.clone();
+            self.members
+                .iter_mut()
+                .for_each(|member| member.found = Cell::default());
+        }
         self.at = 0;
         self.follows = true;
         self.learns = true;
@@ -61,6 +72,7 @@ impl Shape {
         let name = Name {
             text: text.get(1..len - 2)?,
             prefix: member.prefix,
+            found: Some(&member.found),
         };
         Some((name, len))
     }
@@ -76,7 +88,16 @@ impl Shape {
         for member in &self.members {
             let name = self.text.get(member.start + 1..member.end - 2).unwrap_or(&[]);
             let prefix = member.prefix;
-            keys.add_copy(frame, 0, Name { text: name, prefix });
+            let found = None;
+            keys.add_copy(
+                frame,
+                0,
+                Name {
+                    text: name,
+                    prefix,
+                    found,
+                },
+            );
         }
     }
 
@@ -98,6 +119,7 @@ impl Shape {
                 head: text.first_chunk().copied().unwrap_or_default(),
                 tail: text.last_chunk().copied().unwrap_or_default(),
                 prefix: name.prefix,
+                found: Cell::default(),
             });
         }
     }
