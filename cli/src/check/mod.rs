@@ -72,7 +72,7 @@ fn as_json(assembly: &Assembly) -> Value {
                     "variable": variable, "filters": checks,
                 })).collect::<Vec<_>>(),
                 "steps": e.steps.iter().map(|step| json!({
-                    "variable": step.variable, "keys": step.keys, "checks": step.checks,
+                    "variable": step.variable, "keys": step.keys, "ranges": step.ranges, "checks": step.checks,
                 })).collect::<Vec<_>>(),
             })),
         })).collect::<Vec<_>>(),

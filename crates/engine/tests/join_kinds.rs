@@ -340,8 +340,8 @@ fn an_explanation_says_what_is_kept() {
         ..query(3, JoinKind::Left, None, &[])
     };
     let explanation = JoinSpec::compile(&query).unwrap().explain().to_string();
-    let expected = "on arrival a: a.z == 3\non arrival b: b.y < 2\nfor each a\nif a.x > 1, look up b by a.k == b.k, \
-                    then check a.v < b.v; keep a without a match\nlook up c by b.k == c.k; keep a, b without a match; \
+    let expected = "on arrival a: a.z == 3\non arrival b: b.y < 2\nfor each a\nif a.x > 1, look up b by a.k == b.k \
+                    within a.v < b.v; keep a without a match\nlook up c by b.k == c.k; keep a, b without a match; \
                     keep rows with c == null\n";
     assert_eq!(explanation, expected);
 }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use crate::layout::Layout;
 use crate::value::Value;
 
+use ast::Binary;
 use code::{Op, OpId, Unit};
 use types::Types;
 
@@ -101,6 +102,16 @@ fn require_bool(expr: Expr, source: &str) -> Result<Expr, Diagnostic> {
         _ => "compare it with something: ==, !=, <, <=, >, >=, in",
     };
     Err(fault.help(help).locate(source))
+}
+
+/// A comparison by order: `lower < upper`, or `lower <= upper`.
+#[derive(Clone, Debug)]
+pub(crate) struct OrderExpr {
+    pub(crate) lower: Expr,
+    pub(crate) upper: Expr,
+    pub(crate) or_equal: bool,
+    /// Whether the lower side stands on the left.
+    pub(crate) lower_first: bool,
 }
 
 /// A set of inputs, by their places in the scope.
@@ -201,6 +212,22 @@ impl Expr {
             } => Some((self.part(*left), self.part(*right))),
             _ => None,
         }
+    }
+
+    /// The two sides of a comparison by order, if that is what it is.
+    pub(crate) fn as_order(&self) -> Option<OrderExpr> {
+        let Op::Order { op, left, right } = self.unit.op(self.root) else {
+            return None;
+        };
+        let (left, right) = (self.part(*left), self.part(*right));
+        let lower_first = matches!(op, Binary::Less | Binary::LessEqual);
+        let (lower, upper) = if lower_first { (left, right) } else { (right, left) };
+        Some(OrderExpr {
+            lower,
+            upper,
+            or_equal: matches!(op, Binary::LessEqual | Binary::GreaterEqual),
+            lower_first,
+        })
     }
 
     /// Whether it is true, or is false, whatever the messages are; `None` if that depends on them, or can't be told.

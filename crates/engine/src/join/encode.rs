@@ -263,7 +263,12 @@ impl Encoder<'_> {
 
     /// An evaluation that failed.
     pub(super) fn error(&mut self, error: &EvalError) {
-        *self.to.done.errors.entry(error.reason()).or_default() += 1;
+        self.errors(error.reason(), 1);
+    }
+
+    /// So many evaluations have failed for the same reason.
+    pub(super) fn errors(&mut self, reason: &'static str, count: u64) {
+        *self.to.done.errors.entry(reason).or_default() += count;
     }
 }
 

@@ -29,7 +29,9 @@ pub struct StepExplanation {
     pub guards: Vec<String>,
     /// Equalities that are looked up. Without any every message is tried, except in the first step.
     pub keys: Vec<String>,
-    /// What is checked for each combination.
+    /// Comparisons that messages are sorted for: only those are tried that are on the right side of each.
+    pub ranges: Vec<String>,
+    /// What else is checked for each combination.
     pub checks: Vec<String>,
     /// What filters the rows that come out of the step.
     pub filters: Vec<String>,
@@ -38,7 +40,8 @@ pub struct StepExplanation {
 impl Explanation {
     /// Whether some input is combined with the others by trying every message.
     pub fn has_nested_loop(&self) -> bool {
-        self.steps.iter().skip(1).any(|step| step.keys.is_empty())
+        let tries_all = |step: &StepExplanation| step.keys.is_empty() && step.ranges.is_empty();
+        self.steps.iter().skip(1).any(tries_all)
     }
 }
 
@@ -48,7 +51,8 @@ impl Plan {
             Some(condition) => condition.source.to_string(),
             None => String::new(),
         };
-        let sources = |checks: &[Check]| checks.iter().map(|check| text(check.condition)).collect();
+        let sources =
+            |checks: &[Check]| -> Vec<String> { checks.iter().map(|check| text(check.condition)).collect() };
         let arrival = variables.iter().zip(&self.arrival);
         Explanation {
             kind: self.kind,
@@ -64,7 +68,9 @@ impl Plan {
                     variable: variables[step.input].to_string(),
                     guards: sources(&step.guards),
                     keys: step.keys.iter().map(|key| text(*key)).collect(),
-                    checks: sources(&step.checks),
+                    ranges: step.ranges().map(text).collect(),
+                    // Those that are ends of the range come first.
+                    checks: sources(&step.checks).split_off(step.ranges().count()),
                     filters: sources(&step.filters),
                 })
                 .collect(),
@@ -83,10 +89,14 @@ impl fmt::Display for Explanation {
             if !step.guards.is_empty() {
                 write!(f, "if {}, ", step.guards.join(" && "))?;
             }
-            match (at, step.keys.is_empty()) {
-                (0, _) => write!(f, "for each {variable}")?,
-                (_, true) => write!(f, "try every {variable}")?,
-                (_, false) => write!(f, "look up {variable} by {}", step.keys.join(" && "))?,
+            match (at, step.keys.is_empty(), step.ranges.is_empty()) {
+                (0, ..) => write!(f, "for each {variable}")?,
+                (_, true, true) => write!(f, "try every {variable}")?,
+                (_, true, false) => write!(f, "look up {variable}")?,
+                (_, false, _) => write!(f, "look up {variable} by {}", step.keys.join(" && "))?,
+            }
+            if !step.ranges.is_empty() {
+                write!(f, " within {}", step.ranges.join(" && "))?;
             }
             if !step.checks.is_empty() {
                 write!(f, ", then check {}", step.checks.join(" && "))?;

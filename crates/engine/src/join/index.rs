@@ -200,6 +200,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// The first of them, which stands for the key.
+    pub(super) fn first(&self) -> u32 {
+        self.row
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.row == END

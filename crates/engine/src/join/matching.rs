@@ -123,6 +123,7 @@ impl Matching<'_> {
         let side = &self.sides[self.plan.steps[at].input];
         let row = match (&mut frames.last_mut()?.next, &side.index) {
             (Next::Found(found), Some(index)) => return index.next(found, &side.store),
+            (Next::Within(rows), _) => return rows.next(),
             (Next::Scan(row), _) => row,
             (Next::Unmatched(row), _) => {
                 *row = matched.get(at)?.next_unmarked(*row);
@@ -203,6 +204,7 @@ impl Matching<'_> {
         } else {
             Next::Scan(0)
         };
+        let next = self.narrow(at, next);
         self.progress.frames.push(Frame::new(next));
     }
 

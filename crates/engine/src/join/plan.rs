@@ -11,7 +11,7 @@ mod place;
 use std::sync::Arc;
 
 use super::spec::Clause;
-use crate::expr::{Expr, InputSet, Program};
+use crate::expr::{Expr, InputSet, OrderExpr, Program};
 use crate::layout::Layout;
 use crate::query::JoinKind;
 
@@ -44,8 +44,33 @@ pub(super) struct Step {
     pub(super) keys: Vec<usize>,
     /// What joins, and can be checked once this input's message is known, and not earlier.
     pub(super) checks: Vec<Check>,
+    /// What some of the checks, the first ones, leave of this input's messages, if those are sorted.
+    pub(super) range: Option<Range>,
     /// What filters the rows of this step, those without a match too.
     pub(super) filters: Vec<Check>,
+}
+
+/// Messages of an input that are in a range of values.
+#[derive(Clone, Debug)]
+pub(super) struct Range {
+    /// Their value.
+    pub(super) build: Program,
+    /// In the order of the step's checks.
+    pub(super) bounds: Vec<Bound>,
+}
+
+/// A condition that is an end of a range.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    /// What the values are compared with, computed from the inputs of the steps before.
+    pub(super) limit: Program,
+    /// Whether it is the upper end.
+    pub(super) below: bool,
+    /// Whether the limit itself is in the range.
+    pub(super) or_equal: bool,
+    /// Whether the limit stands on the left, and so is evaluated first.
+    pub(super) limit_first: bool,
+    pub(super) condition: usize,
 }
 
 /// Conditions taken apart.
@@ -69,6 +94,8 @@ struct Open {
     expr: Expr,
     /// The sides of `left == right`, if it is that.
     equality: Option<[Expr; 2]>,
+    /// The same for an order.
+    order: Option<OrderExpr>,
     condition: usize,
 }
 
@@ -140,6 +167,7 @@ impl Plan {
             });
             Open {
                 equality: expr.as_equality().map(<[Expr; 2]>::from),
+                order: expr.as_order(),
                 condition: self.conditions.len() - 1,
                 expr,
             }
@@ -149,6 +177,13 @@ impl Plan {
 }
 
 impl Step {
+    /// The conditions that are ends of its range.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = usize> {
+        self.range
+            .iter()
+            .flat_map(|range| range.bounds.iter().map(|end| end.condition))
+    }
+
     fn new(input: usize) -> Step {
         Step {
             input,
@@ -157,6 +192,7 @@ impl Step {
             probe: Vec::new(),
             keys: Vec::new(),
             checks: Vec::new(),
+            range: None,
             filters: Vec::new(),
         }
     }
@@ -168,6 +204,28 @@ impl Open {
             program: self.expr.bind(layouts),
             condition: self.condition,
         }
+    }
+
+    /// Of an order, the side about `input` alone, and the end of a range that the side about inputs that are bound is.
+    fn bound(&self, input: usize, before: InputSet, layouts: &[&Layout]) -> Option<(&Expr, Bound)> {
+        let order = self.order.as_ref()?;
+        let ends = [
+            (&order.lower, &order.upper, true),
+            (&order.upper, &order.lower, false),
+        ];
+        let (build, limit, below) = ends.into_iter().find(|(build, limit, _)| {
+            build.inputs() == InputSet::from_iter([input])
+                && !limit.inputs().is_empty()
+                && limit.inputs().is_subset(before)
+        })?;
+        let bound = Bound {
+            limit: limit.bind(layouts),
+            below,
+            or_equal: order.or_equal,
+            limit_first: order.lower_first != below,
+            condition: self.condition,
+        };
+        Some((build, bound))
     }
 
     /// Of an equality, the side about `input` alone and the side about inputs that are bound.

@@ -1,10 +1,13 @@
 //! How far a window's join has come: all that is kept of it between two slices of its work.
 
+use rustc_hash::FxHashMap;
+
 use super::bound::MISSING;
 use super::index::Found;
 use super::matched::Matched;
 use super::open::Side;
 use super::plan::Plan;
+use super::ranges::{Ranges, Within};
 use crate::counters::{CutShort, Tally};
 
 /// What a step tries next.
@@ -14,6 +17,8 @@ pub(super) enum Next {
     Scan(u32),
     /// Those with the key that was looked up.
     Found(Found),
+    /// Those of a range of values.
+    Within(Within),
     /// Those that no row before had a match in, from this one on.
     Unmatched(u32),
     /// Nothing: what is bound before can't have a match.
@@ -51,6 +56,9 @@ pub(super) struct Progress {
     pub(super) alone: bool,
     /// By input: the messages that are in a row together with others.
     pub(super) together: Vec<Matched>,
+    /// What steps try that leave out what is not in a range: by step, and by the first message of those that a lookup
+    /// has found.
+    pub(super) ranges: FxHashMap<(usize, u32), Ranges>,
     /// By condition.
     pub(super) tallies: Vec<Tally>,
     /// Where the steps are not in the order of the inputs: the rows of the first input's message so far, to be
@@ -74,6 +82,7 @@ impl Progress {
             matched: kept.map(|step| marks(step.input)).collect(),
             alone: false,
             together: (0..sides.len()).map(marks).collect(),
+            ranges: FxHashMap::default(),
             tallies,
             found: Vec::new(),
             order: None,

@@ -7,6 +7,17 @@ use super::number::Number;
 use super::parse::{ParseLimit, parse};
 use super::{Map, Value};
 
+/// Values of the same class have an order between them, others have none. NaN is in no class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OrderClass {
+    Number,
+    Text,
+    Bool,
+    Bytes,
+    Timestamp,
+    Duration,
+}
+
 /// What a comparison may cost: it counts down as values are visited, and stops the comparison at zero.
 pub(crate) struct Meter(pub(crate) u64);
 
@@ -68,6 +79,20 @@ impl<'a> Value<'a> {
     /// Whether the type has an order.
     pub(crate) fn is_ordered(&self) -> bool {
         self.order(self).is_some() || matches!(self, Value::Double(_))
+    }
+
+    /// What it can be ordered with.
+    pub(crate) fn order_class(&self) -> Option<OrderClass> {
+        match self {
+            Value::Double(number) if number.is_nan() => None,
+            Value::Int(_) | Value::Uint(_) | Value::Double(_) | Value::BigInt(_) => Some(OrderClass::Number),
+            Value::Str(_) => Some(OrderClass::Text),
+            Value::Bool(_) => Some(OrderClass::Bool),
+            Value::Bytes(_) => Some(OrderClass::Bytes),
+            Value::Timestamp(_) => Some(OrderClass::Timestamp),
+            Value::Duration(_) => Some(OrderClass::Duration),
+            _ => None,
+        }
     }
 
     /// CEL's order; `None` where the types have none between them, or a NaN is involved.

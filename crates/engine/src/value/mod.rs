@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::field::Field;
 
-pub(crate) use compare::Meter;
+pub(crate) use compare::{Meter, OrderClass};
 pub use json::NotJson;
 pub(crate) use json::{write_number, write_string};
 pub use map::Map;

@@ -10,8 +10,8 @@
 //!
 //! In short: what has no match and is kept must not be turned away before that is known.
 
-use super::{Open, Plan, Step};
-use crate::expr::InputSet;
+use super::{Check, Open, Plan, Range, Step};
+use crate::expr::{Expr, InputSet};
 use crate::layout::Layout;
 use crate::query::JoinKind;
 
@@ -102,6 +102,7 @@ impl Plan {
             if at == 0 {
                 continue;
             }
+            step.range = range(open, step.input, before, layouts);
             // An equality that was no key by now never becomes one: all of its inputs are bound.
             open.retain(|conjunct| {
                 let reads = conjunct.expr.inputs();
@@ -116,8 +117,32 @@ impl Plan {
                 }
                 false
             });
+            if let Some(range) = &step.range {
+                let is_end = |check: &Check| range.bounds.iter().any(|end| end.condition == check.condition);
+                step.checks.sort_by_key(|check| !is_end(check));
+            }
         }
     }
+}
+
+/// What conditions leave of an input's messages by one and the same value of theirs: of those that have the most
+/// conditions, the first.
+fn range(open: &[Open], input: usize, before: InputSet, layouts: &[&Layout]) -> Option<Range> {
+    let ends = || {
+        open.iter()
+            .filter_map(|conjunct| conjunct.bound(input, before, layouts))
+    };
+    let count = |build: &Expr| {
+        ends()
+            .filter(|(other, _)| other.source() == build.source())
+            .count()
+    };
+    let (build, _) = ends().rev().max_by_key(|(build, _)| count(build))?;
+    let same = ends().filter(|(other, _)| other.source() == build.source());
+    Some(Range {
+        build: build.bind(layouts),
+        bounds: same.map(|(_, bound)| bound).collect(),
+    })
 }
 
 /// The first input that an equality links to those that are bound; without one, the first that is left.
