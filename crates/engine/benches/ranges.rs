@@ -30,7 +30,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BAND: &str = "a.ts <= b.ts && b.ts < a.ts + 2000";
 
 fn component() -> Component {
-    let spec = JoinSpec::new(&["a", "b"], 20_000_000, Some(BAND), Some("[a.n, b.n]"), Emit::Batch);
+    let spec = JoinSpec::new(
+        &["a", "b"],
+        20_000_000,
+        Some(BAND),
+        Some("[a.n, b.n]"),
+        Emit::Batch,
+    );
     let role = Role::Join(Box::new(spec.expect("the condition compiles")));
     let input = |name: &str| InputConfig {
         cluster_stream: name.to_owned(),
