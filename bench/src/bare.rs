@@ -12,8 +12,11 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
+use redis::Value;
 use redis::aio::MultiplexedConnection;
+use redis::streams::StreamReadReply;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Where messages are moved from and to, as URLs.
 #[derive(Args, Clone)]
@@ -66,9 +69,10 @@ pub(crate) fn run(args: &Bare) -> Result<()> {
 
 async fn bridge(args: &Bare) -> Result<()> {
     let (sender, mut batches) = mpsc::channel(1);
+    let mut reading = JoinSet::new();
     let mut acker = if args.from.starts_with("redis") {
         let connection = redis(&args.from).await?;
-        tokio::spawn(read_redis(redis(&args.from).await?, args.source.clone(), sender));
+        reading.spawn(read_redis(redis(&args.from).await?, args.source.clone(), sender));
         Acker::Redis(connection, args.source.clone())
     } else {
         let channel = rabbitmq(&args.from).await?;
@@ -77,7 +81,7 @@ async fn bridge(args: &Bare) -> Result<()> {
         let consumer = channel
             .basic_consume(args.source.as_str().into(), "bare".into(), options, table)
             .await?;
-        tokio::spawn(read_rabbitmq(consumer, sender));
+        reading.spawn(read_rabbitmq(consumer, sender));
         Acker::RabbitMq(channel)
     };
     let mut sink = if args.to.starts_with("redis") {
@@ -91,7 +95,10 @@ async fn bridge(args: &Bare) -> Result<()> {
         sink.publish(batch.payloads).await?;
         acker.ack(batch.ack).await?;
     }
-    bail!("the source has ended")
+    match reading.join_next().await {
+        Some(ended) => ended?.context("reading"),
+        None => bail!("nothing was read"),
+    }
 }
 
 async fn redis(url: &str) -> Result<MultiplexedConnection> {
@@ -109,9 +116,6 @@ async fn rabbitmq(url: &str) -> Result<Channel> {
         .await?)
 }
 
-/// What XREADGROUP answers: streams of entries of one field.
-type Streams = Option<Vec<(String, Vec<(String, (String, Vec<u8>))>)>>;
-
 async fn read_redis(
     mut connection: MultiplexedConnection,
     stream: String,
@@ -125,9 +129,15 @@ async fn read_redis(
             .arg("COUNT")
             .arg(BATCH);
         read.arg("BLOCK").arg(1_000).arg("STREAMS").arg(&stream).arg(">");
-        let streams: Streams = read.query_async(&mut connection).await?;
-        let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
-        let (ids, payloads): (Vec<_>, Vec<_>) = entries.map(|(id, (_, payload))| (id, payload)).unzip();
+        let read: Option<StreamReadReply> = read.query_async(&mut connection).await?;
+        let streams = read.into_iter().flat_map(|read| read.keys);
+        let (mut ids, mut payloads) = (Vec::new(), Vec::new());
+        for mut entry in streams.flat_map(|stream| stream.ids) {
+            if let Some(Value::BulkString(payload)) = entry.map.remove("data") {
+                ids.push(entry.id);
+                payloads.push(payload);
+            }
+        }
         if ids.is_empty() {
             continue;
         }
