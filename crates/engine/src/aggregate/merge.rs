@@ -14,6 +14,8 @@ use crate::state::StateError;
 
 /// Groups that are sorted in one step.
 const PART: usize = 4096;
+/// What it takes to remove a run, in groups that could be merged meanwhile.
+const REMOVAL: u64 = 1024;
 
 type Keyed = (Box<[u8]>, Group);
 
@@ -52,6 +54,8 @@ pub(crate) struct Merge {
     runs: Vec<Run>,
     /// Those that are.
     reading: Vec<Run>,
+    /// Those that were read, and are still in the store.
+    read: Vec<Run>,
     /// Some runs that are made one, and all that are left afterwards.
     sources: Sources,
     folded: Option<Writer>,
@@ -134,6 +138,7 @@ impl Merge {
             parts: Vec::new(),
             runs,
             reading: Vec::new(),
+            read: Vec::new(),
             sources: Sources::default(),
             folded: None,
             ready: false,
@@ -148,20 +153,21 @@ impl Merge {
         spill: &mut Option<Spill>,
         work: &mut u64,
     ) -> Result<(Option<Keyed>, bool), StateError> {
-        while !self.ready {
+        while !self.ready || !self.read.is_empty() {
             if *work == 0 {
                 return Ok((None, true));
             }
-            self.prepare(spec, spill, work)?;
+            if let (Some(spill), Some(run)) = (spill.as_mut(), self.read.pop()) {
+                spill.remove([run])?;
+                *work = work.saturating_sub(REMOVAL);
+            } else {
+                self.prepare(spec, spill, work)?;
+            }
         }
         let next = self.sources.next(spec, spill.as_ref())?;
         let Some((key, piece)) = next else {
-            if let Some(spill) = spill
-                && !self.reading.is_empty()
-            {
-                spill.remove(self.reading.drain(..))?;
-            }
-            return Ok((None, false));
+            self.read.append(&mut self.reading);
+            return Ok((None, !self.read.is_empty()));
         };
         *work = work.saturating_sub(1);
         Ok((Some((key, piece.group(spec)?)), true))
@@ -170,7 +176,11 @@ impl Merge {
     /// All runs that are left, to be removed.
     pub(crate) fn abandon(self: Box<Self>) -> impl Iterator<Item = Run> {
         let folded = self.folded.map(Writer::abandon);
-        self.runs.into_iter().chain(self.reading).chain(folded)
+        self.runs
+            .into_iter()
+            .chain(self.reading)
+            .chain(self.read)
+            .chain(folded)
     }
 
     fn prepare(
@@ -229,7 +239,7 @@ impl Merge {
             if let Some(writer) = self.folded.take() {
                 self.runs.insert(0, writer.finish(spill)?);
             }
-            spill.remove(self.reading.drain(..))?;
+            self.read.append(&mut self.reading);
             self.sources = Sources::default();
             break;
         }

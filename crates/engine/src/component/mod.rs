@@ -4,7 +4,8 @@
 //! carries out what [`Component::poll_effect`] asks for. The files follow a message: [`intake`] decodes it and
 //! hands it to the component's role, [`ordered`] lets it wait for earlier ones where windows go by when events
 //! happened ([`clock`] says how far that is), [`windows`] holds it for a join, [`shipping`] gets what was made of it
-//! accepted, and then it is acked. [`budget`] watches over what is held meanwhile.
+//! accepted, and then it is acked. [`budget`] watches over what is held meanwhile, and [`spilling`]
+//! lets windows outgrow memory.
 
 mod acks;
 mod budget;

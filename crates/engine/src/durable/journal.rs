@@ -20,9 +20,11 @@ use crate::time::Time;
 
 /// Microseconds that a message waits to be made durable, and by that to be acked.
 const WAIT: i64 = 200_000;
-/// Messages, and bytes of them, that wait at most.
+/// Messages, and bytes of them, that wait at most: less where there is less memory.
 const MOST: usize = 16_384;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Of the memory budget, what those bytes are at most.
+const SHARE: u64 = 16;
 /// Messages whose ids are remembered: more than a broker ever has given without having its acks. Acks of all that
 /// waits go out together.
 const RECENT: u64 = 4 * MOST as u64;
@@ -60,6 +62,8 @@ pub(super) struct Journal {
     /// What was given again and waits with them.
     again: Vec<Given>,
     waiting_bytes: usize,
+    /// How many bytes that may be.
+    most_bytes: usize,
     /// When that is to end.
     due: Option<Time>,
     /// What is durable, and not yet acked.
@@ -94,7 +98,11 @@ fn unreadable(what: &str) -> StateError {
 }
 
 impl Journal {
-    pub(super) fn open(kept: Kept, max_message_bytes: usize) -> Result<Journal, StateError> {
+    pub(super) fn open(
+        kept: Kept,
+        max_message_bytes: usize,
+        memory_budget: u64,
+    ) -> Result<Journal, StateError> {
         let Kept { state, inputs } = kept;
         let state = Store::new(state);
         let before = match state.get(INPUTS)? {
@@ -110,6 +118,8 @@ impl Journal {
             waiting: Vec::new(),
             again: Vec::new(),
             waiting_bytes: 0,
+            most_bytes: usize::try_from(memory_budget / SHARE)
+                .map_or(MOST_BYTES, |most| most.min(MOST_BYTES)),
             due: None,
             acks: VecDeque::new(),
             done: Vec::new(),
@@ -305,7 +315,9 @@ impl Journal {
         self.waiting_bytes += entry.len();
         self.batch.put(key(MESSAGE, number), entry);
         self.waiting.push(given);
-        if self.waiting.len() >= MOST || self.waiting_bytes >= MOST_BYTES {
+        // An entry takes more than its bytes: as much as one of 256 bytes has.
+        let many = self.waiting.len() >= MOST.min(self.most_bytes / 256);
+        if many || self.waiting_bytes >= self.most_bytes {
             self.sync()?;
         }
         Ok(Some(number))

@@ -49,7 +49,9 @@ impl Durable {
     /// The store can't be read, or has messages of an input that is not there any more.
     pub fn new(config: Config, kept: Option<Kept>, now: Time) -> Result<Durable, StateError> {
         let max_bytes = config.max_message_bytes;
-        let mut journal = kept.map(|kept| Journal::open(kept, max_bytes)).transpose()?;
+        let budget = config.memory_budget;
+        let open = |kept| Journal::open(kept, max_bytes, budget);
+        let mut journal = kept.map(open).transpose()?;
         let settled = journal.as_ref().map(Journal::settled).transpose()?.flatten();
         let looks_back = match &config.role {
             Role::Join(spec) => spec.looks_back().map(str::to_owned),
