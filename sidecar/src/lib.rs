@@ -24,7 +24,6 @@ mod retry;
 mod run;
 mod server;
 mod session;
-pub mod state;
 mod status;
 
 pub use run::{Brokers, Listeners, Options, RunError, run};

@@ -9,6 +9,7 @@ use streaming_engine::delivery::Backoff;
 use streaming_engine::durable::Kept;
 use streaming_engine::state::StateError;
 use streaming_plan::{Input, Plan, Protocol};
+use streaming_store::Disk;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,7 +26,6 @@ use crate::publisher::{self, Publisher};
 use crate::recipient::{Addresses, Client, NoWay, Recipients};
 use crate::retry::Retry;
 use crate::session::{End, Session, told};
-use crate::state::Disk;
 use crate::status::{Connection, Status};
 use crate::{admin, inbound, publish, server};
 
