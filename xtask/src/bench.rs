@@ -1,9 +1,11 @@
-//! The sidecar under load, between real brokers: the figures of docs/performance.md, and a short form for CI.
+//! The sidecar under load, between real brokers, and state on disk: the figures of docs/performance.md and docs/state.md,
+//! and short forms for CI.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{binaries, setup, shell};
 
@@ -29,4 +31,60 @@ fn load(built: &Path, measured: &Path) -> Command {
     command.current_dir(shell::root());
     command.arg("--sidecar").arg(measured.join("streaming-sidecar"));
     command
+}
+
+/// What is asked of state on disk: ten million events of a million keys in an hour's window and 64 MiB, and what a group
+/// takes when a hundred million events have gone into a thousand.
+const STATE: [&str; 2] = ["spilled 10000000 1000000 64", "groups 100000000 1000"];
+const STATE_SHORT: &str = "spilled 200000 50000 2";
+
+/// Measures windows larger than memory, and puts the figures into docs/state.md.
+pub(crate) fn state() -> Result<()> {
+    shell::sh("cargo build --release --locked --package streaming-store --example state")?;
+    let program = shell::target().join("release/examples/state");
+    let docs = shell::root().join("docs/state.md");
+    for load in STATE {
+        println!("{load}");
+        let output = Command::new(&program).args(load.split(' ')).output()?;
+        let row = String::from_utf8(output.stdout)?;
+        print!("{row}");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{load}: {}", complaint.trim());
+        let text = fs::read_to_string(&docs)?;
+        fs::write(&docs, replaced(&text, load, &row)?)?;
+    }
+    Ok(())
+}
+
+/// The same with less of it: that no group is wrong, and that the budget holds.
+pub(crate) fn state_short() -> Result<()> {
+    shell::sh(&format!(
+        "cargo run --profile bench --locked --package streaming-store --example state -- {STATE_SHORT}"
+    ))
+}
+
+/// A text with the row that follows the mark of a load replaced.
+fn replaced(text: &str, load: &str, row: &str) -> Result<String> {
+    let mark = format!("<!-- state {load} -->\n");
+    let (before, rest) = text
+        .split_once(&mark)
+        .context("docs/state.md has no place for this load")?;
+    // Two lines of the table's head, then the row.
+    let mut lines = rest.splitn(4, '\n');
+    let head: Vec<&str> = lines.by_ref().take(2).collect();
+    let after = lines.nth(1).unwrap_or_default();
+    Ok(format!("{before}{mark}{}\n{row}{after}", head.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_takes_the_place_of_the_last_one() {
+        let text = "a\n<!-- state x -->\n| head |\n| --- |\n| old |\nb\n";
+        let new = replaced(text, "x", "| new |\n").unwrap();
+        assert_eq!(new, text.replace("old", "new"));
+        assert!(replaced(text, "y", "").is_err());
+    }
 }

@@ -56,8 +56,12 @@ enum Command {
     },
     /// Apply manifests to a cluster with a node and see that they do what they say.
     E2e(e2e::Run),
-    /// Measure the sidecar between real brokers, and put the figures into docs/performance.md.
-    Bench,
+    /// Measure the sidecar between real brokers, or state on disk, and put the figures into docs/performance.md or
+    /// docs/state.md.
+    Bench {
+        #[arg(value_enum, default_value = "sidecar")]
+        what: Measured,
+    },
     /// Fuzz the expression compiler and evaluator; the end of a long run is docs/fuzz-expr.log.
     Fuzz {
         /// How long to fuzz, in seconds.
@@ -68,6 +72,14 @@ enum Command {
     Simulate(simulate::Run),
     /// Fail if a source file has more than 400 lines that are not tests.
     Lines,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Measured {
+    /// The sidecar between real brokers.
+    Sidecar,
+    /// Windows larger than memory.
+    State,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -82,7 +94,12 @@ fn main() -> anyhow::Result<()> {
         Command::Images { tag, brokers } => images::run(&tag, brokers),
         Command::Cluster { action } => cluster::run(&action),
         Command::E2e(run) => e2e::run(&run),
-        Command::Bench => bench::run(),
+        Command::Bench {
+            what: Measured::Sidecar,
+        } => bench::run(),
+        Command::Bench {
+            what: Measured::State,
+        } => bench::state(),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Simulate(run) => simulate::run(&run),
         Command::Lines => lines::run(),
