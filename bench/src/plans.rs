@@ -103,6 +103,7 @@ fn plan(kind: &str, ports: Ports, inputs: Vec<Input>, role: Role) -> Plan {
         late_to: None,
         publishes: Vec::new(),
         container: None,
+        shared: false,
         memory_budget: MEMORY,
         state: None,
     }

@@ -225,6 +225,7 @@ async fn subscribe(
         topic: topic.topic.clone(),
         group: plan.component.name.clone(),
         consumer: consumer(plan),
+        shared: plan.shared,
         properties: plan
             .inputs
             .get(input)

@@ -44,6 +44,7 @@ pub(crate) const BROKERS: &[Program] = &[
         "rabbitmq-server",
         "RabbitMQ",
     ),
+    Program::new("/usr/sbin/mosquitto", "mosquitto", "mosquitto, for MQTT"),
 ];
 
 /// What Flink needs.

@@ -10,6 +10,7 @@ use streaming_api::Protocol;
 use streaming_plan::{ClusterStream, Consumer, Plan, Topic};
 
 use crate::catalog::{Catalog, Lookup};
+use crate::component::shares;
 use crate::document::{Kind, Resource, Spec};
 use crate::inputs;
 use crate::problem::Report;
@@ -23,17 +24,28 @@ const KEEPER: &str = "dead-letter";
 const LATE_KEEPER: &str = "late";
 
 /// The consumers of each `ClusterStream`, by namespace and name.
-pub(crate) struct Consumers(BTreeMap<(String, String), BTreeSet<Consumer>>);
+pub(crate) struct Consumers {
+    known: BTreeMap<(String, String), BTreeSet<Consumer>>,
+    /// Topics that are shared by a component's pods, whose sessions nobody but they can begin.
+    shared: BTreeMap<(String, String), BTreeSet<String>>,
+}
 
 impl Consumers {
     /// Finds all subscriptions, and the dead letters that none of them reads. Nothing here hangs on whether a component
     /// has a plan: a mistake in one would otherwise change the plans of all others on its brokers.
     pub(crate) fn new(resources: &[Resource], catalog: &Catalog<'_>, streams: &Streams<'_>) -> Consumers {
-        let mut consumers = Consumers(BTreeMap::new());
+        let mut consumers = Consumers {
+            known: BTreeMap::new(),
+            shared: BTreeMap::new(),
+        };
         let mut kept = Vec::new();
         for resource in resources.iter().filter(|resource| resource.kind.is_component()) {
             for stream in reads(resource, catalog, streams) {
-                if forgets(stream.cluster.protocol) {
+                if shares(resource, stream.cluster.protocol) {
+                    let key = (resource.namespace.clone(), stream.topic.cluster_stream.clone());
+                    let shared = consumers.shared.entry(key).or_default();
+                    shared.insert(stream.topic.topic.clone());
+                } else if forgets(stream.cluster.protocol) {
                     consumers.add(&resource.namespace, &stream.topic, &resource.name);
                 }
                 let to = dead_letter(resource, stream, catalog);
@@ -83,14 +95,14 @@ impl Consumers {
 
     /// Those of a `ClusterStream`, sorted.
     pub(crate) fn fill(&self, namespace: &str, name: &str, connection: &mut ClusterStream) {
-        if let Some(consumers) = self.0.get(&(namespace.to_owned(), name.to_owned())) {
+        if let Some(consumers) = self.known.get(&(namespace.to_owned(), name.to_owned())) {
             connection.consumers = consumers.iter().cloned().collect();
         }
     }
 
     fn add(&mut self, namespace: &str, topic: &Topic, group: &str) {
         let key = (namespace.to_owned(), topic.cluster_stream.clone());
-        self.0.entry(key).or_default().insert(Consumer {
+        self.known.entry(key).or_default().insert(Consumer {
             topic: topic.topic.clone(),
             group: group.to_owned(),
         });
@@ -98,8 +110,16 @@ impl Consumers {
 
     fn is_read(&self, namespace: &str, topic: &Topic, protocol: Protocol) -> bool {
         let key = (namespace.to_owned(), topic.cluster_stream.clone());
-        let read = |consumer: &Consumer| is_read_by(protocol, &topic.topic, &consumer.topic);
-        self.0.get(&key).is_some_and(|known| known.iter().any(read))
+        let known = self
+            .known
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .map(|consumer| &consumer.topic);
+        let shared = self.shared.get(&key).into_iter().flatten();
+        known
+            .chain(shared)
+            .any(|filter| is_read_by(protocol, &topic.topic, filter))
     }
 }
 

@@ -7,6 +7,7 @@
 mod backoff;
 mod clock;
 pub mod embedded;
+mod mqtt;
 mod pace;
 mod properties;
 mod rabbitmq;
@@ -61,6 +62,8 @@ pub struct Subscription {
     pub group: String,
     /// This consumer's name within the group, the same after a restart.
     pub consumer: String,
+    /// Whether the group may have other consumers, with which this one shares the topic.
+    pub shared: bool,
     /// Settings of this subscription beside the connection's.
     pub properties: std::collections::BTreeMap<String, String>,
     /// About how many messages may be held unacked at once; `None` where a window decides that, and the memory
@@ -174,7 +177,7 @@ impl BrokerError {
 /// The broker that a `ClusterStream` of this name speaks to. It is first connected to when it is used.
 ///
 /// # Errors
-/// Properties that don't make sense, and protocols that there is no client for.
+/// Properties that don't make sense.
 pub fn open(name: &str, cluster_stream: &ClusterStream) -> Result<Arc<dyn Broker>, BrokerError> {
     match cluster_stream.protocol {
         Protocol::Redis => Ok(Arc::new(redis::Redis::new(name, &cluster_stream.properties)?)),
@@ -182,9 +185,6 @@ pub fn open(name: &str, cluster_stream: &ClusterStream) -> Result<Arc<dyn Broker
             name,
             &cluster_stream.properties,
         )?)),
-        Protocol::Mqtt => {
-            let what = "MQTT is not supported yet: use redis or rabbitmq";
-            Err(BrokerError::new(&name.into(), "UnsupportedProtocol", what, false))
-        }
+        Protocol::Mqtt => Ok(Arc::new(mqtt::Mqtt::new(name, &cluster_stream.properties)?)),
     }
 }

@@ -70,9 +70,6 @@ pub enum UrlError {
     /// It isn't of the form that URLs of this protocol have.
     #[error("that is no URL as {0}")]
     Form(&'static str),
-    /// Nothing speaks this protocol yet.
-    #[error("MQTT is not supported yet")]
-    Unsupported,
 }
 
 /// The properties that say where a broker is and how to log in, by protocol.
@@ -93,9 +90,10 @@ const RABBITMQ: &[&str] = &[
     "username",
     "password",
 ];
+const MQTT: &[&str] = &["url", "username", "password", "enableTLS"];
 
-/// The same `ClusterStream`, reached at a URL: `redis://`, `rediss://`, `amqp://` or `amqps://`. What is not about the
-/// address or the login stays as it was.
+/// The same `ClusterStream`, reached at a URL: `redis://`, `rediss://`, `amqp://`, `amqps://`, `mqtt://` or `mqtts://`.
+/// What is not about the address or the login stays as it was.
 ///
 /// # Errors
 /// A URL that isn't one, or of another protocol. No part of it is repeated: it may have a password.
@@ -111,7 +109,11 @@ pub fn reached_at(cluster_stream: &ClusterStream, url: &str) -> Result<ClusterSt
             super::rabbitmq::is_address(url).then_some(()).ok_or(form)?;
             (RABBITMQ, BTreeMap::from([("host".to_owned(), url.to_owned())]))
         }
-        Protocol::Mqtt => return Err(UrlError::Unsupported),
+        Protocol::Mqtt => {
+            let form = UrlError::Form("mqtt://user:password@host:1883");
+            super::mqtt::is_address(url).then_some(()).ok_or(form)?;
+            (MQTT, BTreeMap::from([("url".to_owned(), url.to_owned())]))
+        }
     };
     properties.retain(|name, _| !old.contains(&name.as_str()));
     properties.extend(new);
@@ -192,7 +194,7 @@ mod tests {
             (Protocol::Redis, "redis://h/s3cret"),
             (Protocol::Redis, "redis://u:s3cret@"),
             (Protocol::RabbitMq, "redis://s3cret@h"),
-            (Protocol::Mqtt, "mqtt://s3cret@h"),
+            (Protocol::Mqtt, "mqtt:s3cret@h"),
         ] {
             let error = reached_at(&cluster_stream(protocol, &[]), url).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");

@@ -11,7 +11,7 @@ use streaming_sidecar::broker::embedded::Embedded;
 use streaming_sidecar::broker::{
     Acker, Broker, BrokerError, Consumer, Message, Outgoing, Received, Sink, Source, Subscription, open,
 };
-use test_brokers::{RabbitMq, Redis};
+use test_brokers::{Mosquitto, RabbitMq, Redis};
 
 /// Nothing here takes that long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -19,26 +19,41 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A broker to test.
 pub(crate) struct Bed {
     pub(crate) broker: Arc<dyn Broker>,
+    /// Acks leave in the order of delivery, whatever the order in which they are asked for.
+    pub(crate) acks_in_order: bool,
+    /// Who shares a topic gets what is published once it has subscribed.
+    pub(crate) shares_from_now: bool,
+    /// How many messages can be held unacked.
+    pub(crate) most_unacked: usize,
 }
 
 impl Bed {
-    pub(crate) fn embedded() -> Bed {
+    /// What most brokers are like.
+    pub(crate) fn of(broker: Arc<dyn Broker>) -> Bed {
         Bed {
-            broker: Arc::new(Embedded::new("embedded")),
+            broker,
+            acks_in_order: false,
+            shares_from_now: false,
+            most_unacked: usize::MAX,
         }
+    }
+
+    pub(crate) fn embedded() -> Bed {
+        Bed::of(Arc::new(Embedded::new("embedded")))
     }
 
     pub(crate) fn redis() -> Bed {
         static SERVER: LazyLock<Redis> = LazyLock::new(|| Redis::start().unwrap());
-        Bed {
-            broker: connect_redis(&SERVER),
-        }
+        Bed::of(connect_redis(&SERVER))
     }
 
     pub(crate) fn rabbitmq() -> Bed {
-        Bed {
-            broker: connect(Protocol::RabbitMq, &[("host", &rabbitmq().url())]),
-        }
+        Bed::of(connect(Protocol::RabbitMq, &[("host", &rabbitmq().url())]))
+    }
+
+    pub(crate) fn mqtt() -> Bed {
+        static SERVER: LazyLock<Mosquitto> = LazyLock::new(|| Mosquitto::start().unwrap());
+        mqtt(&SERVER, &[])
     }
 
     /// Subscribes for a window: nothing bounds what may be unacked.
@@ -59,6 +74,7 @@ impl Bed {
             topic: topic.into(),
             group: group.into(),
             consumer: consumer.into(),
+            shared: in_flight.is_some(),
             properties: BTreeMap::new(),
             in_flight,
         };
@@ -81,6 +97,19 @@ impl Bed {
 pub(crate) fn rabbitmq() -> &'static RabbitMq {
     static SERVER: LazyLock<RabbitMq> = LazyLock::new(|| RabbitMq::start().unwrap());
     &SERVER
+}
+
+/// MQTT on a mosquitto.
+pub(crate) fn mqtt(server: &Mosquitto, more: &[(&str, &str)]) -> Bed {
+    let url = server.url();
+    let properties: Vec<(&str, &str)> = [("url", &*url)].iter().chain(more).copied().collect();
+    Bed {
+        acks_in_order: true,
+        shares_from_now: true,
+        // Packets have 16 bits to tell them apart.
+        most_unacked: 65_535,
+        ..Bed::of(connect(Protocol::Mqtt, &properties))
+    }
 }
 
 pub(crate) fn connect_redis(server: &Redis) -> Arc<dyn Broker> {

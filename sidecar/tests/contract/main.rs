@@ -5,17 +5,19 @@
 
 mod behaviours;
 mod common;
+mod mqtt;
 mod rabbitmq;
 mod redis;
 
-/// Makes a test of every behaviour for every broker.
+/// Makes a test of every behaviour for every broker that has it.
 macro_rules! contract {
-    ($($behaviour:ident)*) => {
-        contract!(@bed embedded $($behaviour)*);
-        contract!(@bed redis $($behaviour)*);
-        contract!(@bed rabbitmq $($behaviour)*);
+    ($beds:tt: $($behaviours:tt)*) => {
+        contract!(@beds $beds { $($behaviours)* });
     };
-    (@bed $bed:ident $($behaviour:ident)*) => {
+    (@beds [$($bed:ident)*] $behaviours:tt) => {
+        $(contract!(@bed $bed $behaviours);)*
+    };
+    (@bed $bed:ident { $($behaviour:ident)* }) => {
         mod $bed {
             $(
                 #[tokio::test]
@@ -29,6 +31,7 @@ macro_rules! contract {
 
 mod contract {
     contract! {
+        [embedded redis rabbitmq mqtt]:
         messages_come_in_order
         what_was_published_before_the_consumer_is_up_waits_for_it
         acked_messages_are_gone
@@ -40,8 +43,15 @@ mod contract {
         a_stalled_consumer_holds_no_more_than_it_may
         payloads_arrive_as_they_were
         large_payloads_arrive_as_they_were
-        a_backlog_is_not_read_ahead_without_bound
         a_window_of_many_messages_can_be_held_unacked
         a_cancelled_receive_loses_nothing
+    }
+}
+
+/// Where the consumers of a group share what was there before they came.
+mod backlog {
+    contract! {
+        [embedded redis rabbitmq]:
+        a_backlog_is_not_read_ahead_without_bound
     }
 }

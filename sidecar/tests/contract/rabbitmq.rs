@@ -17,9 +17,7 @@ fn bed(properties: &[(&str, &str)]) -> Bed {
         .into_iter()
         .chain(properties.iter().copied())
         .collect();
-    Bed {
-        broker: connect(Protocol::RabbitMq, &all),
-    }
+    Bed::of(connect(Protocol::RabbitMq, &all))
 }
 
 async fn client() -> (Connection, Channel) {
@@ -36,6 +34,7 @@ fn subscription(topic: &str) -> Subscription {
         topic: topic.into(),
         group: "g".into(),
         consumer: "g-0".into(),
+        shared: false,
         properties: [].into(),
         in_flight: Some(10),
     }
@@ -184,9 +183,7 @@ async fn recovery_ends_although_another_consumer_took_what_was_waiting() {
 async fn a_lost_connection_ends_a_subscription() {
     let topic = new_topic();
     let mut server = RabbitMq::start().unwrap();
-    let bed = Bed {
-        broker: connect(Protocol::RabbitMq, &[("host", &server.url())]),
-    };
+    let bed = Bed::of(connect(Protocol::RabbitMq, &[("host", &server.url())]));
     let sink = bed.sink(&topic, &["g"]).await;
     let mut reading = bed.subscribe(&topic, "g").await;
     server.settle().unwrap();

@@ -17,9 +17,7 @@ fn client(server: &Redis) -> redis::Connection {
 }
 
 fn bed(server: &Redis) -> Bed {
-    Bed {
-        broker: connect_redis(server),
-    }
+    Bed::of(connect_redis(server))
 }
 
 #[tokio::test]
@@ -114,9 +112,7 @@ async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_hol
         ("processingTimeout", "600ms"),
         ("redeliverInterval", "50ms"),
     ];
-    let bed = Bed {
-        broker: connect(Protocol::Redis, &quick),
-    };
+    let bed = Bed::of(connect(Protocol::Redis, &quick));
     let sink = bed.sink("t", &["g"]).await;
     let mut dead = bed.member("t", "g", "g-0", Some(10)).await.unwrap();
     publish(&sink, "t", ["of the dead"]).await;
@@ -191,6 +187,7 @@ async fn what_is_refused_is_explained_without_the_password() {
         topic: new_topic(),
         group: "g".into(),
         consumer: "g-0".into(),
+        shared: false,
         properties: [].into(),
         in_flight: None,
     };

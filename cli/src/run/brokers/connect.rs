@@ -60,9 +60,10 @@ impl Connections {
                 let (namespace, name) = (&plan.component.namespace, &topic.cluster_stream);
                 let stream = brokers.get(&(namespace.clone(), name.clone()));
                 let mqtt = stream.is_some_and(|(_, stream)| stream.protocol == Protocol::Mqtt);
-                if mqtt && topic.topic.contains(['+', '#']) {
+                let is_real = real.contains(&(namespace.clone(), name.clone()));
+                if mqtt && !is_real && topic.topic.contains(['+', '#']) {
                     return Err(format!(
-                        "`{}` on `{name}` has wildcards, which does not work together with --broker yet",
+                        "`{}` on `{name}` has wildcards: with --broker, name a broker for `{name}` too",
                         topic.topic
                     ));
                 }

@@ -193,6 +193,15 @@ fn plan(resource: &Resource, parts: Parts, catalog: &Catalog<'_>) -> Plan {
     let cluster_streams = names
         .filter_map(|name| Some((name.clone(), connection(resource, name, catalog)?)))
         .collect();
+    let shared = inputs
+        .iter()
+        .filter_map(
+            |input| match catalog.cluster_stream(&resource.namespace, &input.source.cluster_stream) {
+                Lookup::Found(spec) => Some(spec.protocol),
+                Lookup::Broken | Lookup::Missing => None,
+            },
+        )
+        .any(|protocol| shares(resource, protocol));
     Plan {
         version: VERSION,
         component: ComponentRef {
@@ -211,9 +220,20 @@ fn plan(resource: &Resource, parts: Parts, catalog: &Catalog<'_>) -> Plan {
         late_to,
         publishes,
         container: None,
+        shared,
         memory_budget,
         state: None,
     }
+}
+
+/// Whether a component's pods must say that they share what they read: MQTT gives each client everything unless it does.
+pub(crate) fn shares(resource: &Resource, protocol: streaming_api::Protocol) -> bool {
+    let replicas = match &resource.spec {
+        Some(Spec::Channel(spec)) => spec.workload.replicas,
+        Some(Spec::Processor(spec)) => Some(spec.replicas),
+        _ => None,
+    };
+    protocol == streaming_api::Protocol::Mqtt && replicas.is_some_and(|replicas| replicas > 1)
 }
 
 fn connection(resource: &Resource, name: &str, catalog: &Catalog<'_>) -> Option<ClusterStream> {

@@ -58,6 +58,14 @@ impl Address {
         })
     }
 
+    /// Turns encryption on, on the port that is usual for it where none other was named.
+    pub(super) fn encrypt(&mut self) {
+        if !self.tls && self.port == 5672 {
+            self.port = 5671;
+        }
+        self.tls = true;
+    }
+
     /// From a host name on its own, with or without a port.
     pub(super) fn of_host(host: &str, tls: bool, user: &str, password: &str) -> Option<Address> {
         let (host, port) = host_and_port(host.trim(), tls)?;

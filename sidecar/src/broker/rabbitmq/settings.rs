@@ -54,7 +54,10 @@ impl Settings {
             own: None,
             connection,
         };
-        let address = address(&properties)?;
+        let mut address = address(&properties)?;
+        if properties.flag("enableTLS")? == Some(true) {
+            address.encrypt();
+        }
         let name: Arc<str> = format!("{cluster_stream} ({address})").into();
         let properties = Properties {
             broker: &name,

@@ -68,7 +68,7 @@ impl Link {
                 client_cert: cert.into(),
                 client_key: key.into(),
             }),
-            root_cert: None,
+            root_cert: properties.text("caCert").map(|ca| ca.as_bytes().to_vec()),
         };
         let client = address.into_connection_info().and_then(|info| {
             let info = info.set_redis_settings(login);

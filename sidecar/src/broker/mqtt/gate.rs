@@ -1,0 +1,137 @@
+//! What bounds the memory of a source. A broker sends as many messages as may be in flight, asked for or not, and a window
+//! may hold very many: when enough of them wait to be received, no more are read from the connection, and TCP makes the
+//! broker wait. Acks go out all the same, which is why it is the connection's reading half that stops, and why these
+//! connections have no keep-alive of MQTT's, whose answers would wait behind the messages: TCP has one of its own.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What may wait to be received, in bytes, before no more is read.
+const MOST: usize = 8 << 20;
+/// What a message takes beside its payload, about.
+const OVERHEAD: usize = 128;
+/// A connection that carries nothing is asked whether it is still there after this time,
+const QUIET: Duration = Duration::from_secs(10);
+/// so often,
+const INTERVAL: Duration = Duration::from_secs(5);
+/// and what is not acknowledged for so long ends it.
+const DEAD: Duration = Duration::from_secs(30);
+
+/// Counts what waits.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    waiting: AtomicUsize,
+    waker: AtomicWaker,
+}
+
+impl Gate {
+    /// A message of so many bytes came in.
+    pub(super) fn came(&self, bytes: usize) {
+        self.waiting.fetch_add(bytes + OVERHEAD, Ordering::AcqRel);
+    }
+
+    /// A message of so many bytes was received.
+    pub(super) fn received(&self, bytes: usize) {
+        let before = self.waiting.fetch_sub(bytes + OVERHEAD, Ordering::AcqRel);
+        if before > MOST {
+            self.waker.wake();
+        }
+    }
+
+    fn is_shut(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > MOST
+    }
+}
+
+/// A connection that is not read from while its gate is shut.
+pub(super) struct Gated {
+    stream: TcpStream,
+    gate: Arc<Gate>,
+}
+
+impl Gated {
+    /// Connects to `host:port`.
+    pub(super) async fn connect(address: String, gate: Arc<Gate>) -> io::Result<Gated> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        let keepalive = TcpKeepalive::new().with_time(QUIET).with_interval(INTERVAL);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(DEAD))?;
+        Ok(Gated { stream, gate })
+    }
+}
+
+impl AsyncRead for Gated {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.gate.is_shut() {
+            self.gate.waker.register(context.waker());
+            // It may have been opened before there was anybody to wake.
+            if self.gate.is_shut() {
+                return Poll::Pending;
+            }
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Gated {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shut_gate_lets_nothing_in_and_everything_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let gate = Arc::new(Gate::default());
+        let mut gated = Gated::connect(address, Arc::clone(&gate)).await.unwrap();
+        let (mut broker, _) = listener.accept().await.unwrap();
+        broker.write_all(b"in").await.unwrap();
+        gate.came(MOST);
+        let mut byte = [0];
+        let read = tokio::time::timeout(Duration::from_millis(20), gated.read_exact(&mut byte)).await;
+        assert!(read.is_err());
+        gated.write_all(b"out").await.unwrap();
+        broker.read_exact(&mut [0; 3]).await.unwrap();
+        let opening = async {
+            tokio::task::yield_now().await;
+            gate.received(MOST);
+        };
+        let (read, ()) = tokio::join!(gated.read_exact(&mut byte), opening);
+        assert_eq!((read.unwrap(), byte), (1, *b"i"));
+    }
+}

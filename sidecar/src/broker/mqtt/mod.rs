@@ -1,0 +1,95 @@
+//! MQTT 5: a topic is a topic or a filter with wildcards, and each component that reads it has a session of its own on the
+//! broker, which keeps what comes while the component is away.
+//!
+//! A packet identifier means something on its connection only, so a lost connection ends a subscription: `receive` and
+//! `ack` fail, and what was unacked comes again to the next one. PUBACKs go in the order of delivery, as the protocol has
+//! it: a message is acked when those before it are done too.
+
+mod acker;
+mod acks;
+mod fault;
+mod gate;
+mod session;
+mod settings;
+mod sink;
+mod source;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use self::acker::Acks;
+use self::acks::Ledger;
+use self::gate::Gate;
+use self::session::Identity;
+use self::settings::Settings;
+use self::sink::Publisher;
+use self::source::Reader;
+use super::properties::Properties;
+use super::{Acker, Broker, BrokerError, Consumer, Sink, Source, Subscription};
+
+pub(super) use self::settings::is_address;
+
+/// An MQTT broker.
+pub(super) struct Mqtt {
+    settings: Arc<Settings>,
+    properties: BTreeMap<String, String>,
+}
+
+impl Mqtt {
+    /// Takes in the properties; connects to nothing yet.
+    pub(super) fn new(name: &str, properties: &BTreeMap<String, String>) -> Result<Mqtt, BrokerError> {
+        Ok(Mqtt {
+            settings: Arc::new(Settings::new(name, properties)?),
+            properties: properties.clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl Broker for Mqtt {
+    async fn subscribe(
+        &self,
+        subscription: Subscription,
+    ) -> Result<(Box<dyn Source>, Box<dyn Acker>), BrokerError> {
+        let properties = Properties {
+            broker: &self.settings.name,
+            own: Some(&subscription.properties),
+            connection: &self.properties,
+        };
+        let reading = settings::Reading::new(&properties)?;
+        // Without a Receive Maximum a broker chooses one, as few as 20, and may throw away what is beyond its queue.
+        let most = subscription
+            .in_flight
+            .map_or(u16::MAX, |most| u16::try_from(most.max(1)).unwrap_or(u16::MAX));
+        let identity = if subscription.shared {
+            Identity::member(&subscription.group, &subscription.consumer, &subscription.topic)
+        } else {
+            Identity::alone(&subscription.group, &subscription.topic)
+        };
+        let gate = Arc::new(Gate::default());
+        let opened = session::open(&self.settings, &identity, reading, most, &gate).await?;
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let acks = Acks {
+            settings: Arc::clone(&self.settings),
+            link: Arc::clone(&opened.link),
+            ledger: Arc::clone(&ledger),
+            sent: 0,
+        };
+        let reader = Reader::start(&self.settings, opened, &identity, ledger, gate);
+        Ok((Box::new(reader), Box::new(acks)))
+    }
+
+    async fn sink(&self, consumers: &[Consumer]) -> Result<Arc<dyn Sink>, BrokerError> {
+        let properties = Properties {
+            broker: &self.settings.name,
+            own: None,
+            connection: &self.properties,
+        };
+        let reading = settings::Reading::new(&properties)?;
+        Ok(Arc::new(
+            Publisher::start(&self.settings, reading, consumers).await?,
+        ))
+    }
+}

@@ -1,0 +1,304 @@
+//! A connection, and the session that the broker keeps for it: from CONNECT until its end, which ends the subscription.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{
+    AckMode, AsyncClient, Broker, Event, EventLoop, MqttOptions, Outgoing, Packet, PersistedAckMode,
+    PersistedSession, Publish, RetainForwardRule, SessionStore, SessionStoreError, SessionStoreKey,
+    SubscribeFilterInput, SubscribeReasonCode, Transport,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::super::BrokerError;
+use super::fault::{disconnected, explain};
+use super::gate::{Gate, Gated};
+use super::settings::{Reading, Settings};
+
+/// How long connecting, and an answer, may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests that may wait for the connection.
+const REQUESTS: usize = 256;
+
+/// Who a client is for the broker, which keeps what comes for it under this name.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    client: String,
+    filter: String,
+    /// As the topic's name has it, with wildcards or without.
+    pub(super) topic: Arc<str>,
+}
+
+impl Identity {
+    /// A component that reads all of a topic.
+    pub(super) fn alone(group: &str, topic: &str) -> Identity {
+        Identity {
+            client: format!("{group}-{:016x}", fingerprint(topic)),
+            filter: topic.to_owned(),
+            topic: topic.into(),
+        }
+    }
+
+    /// One of several that share a topic.
+    pub(super) fn member(group: &str, consumer: &str, topic: &str) -> Identity {
+        Identity {
+            client: format!("{consumer}-{:016x}", fingerprint(&format!("{group}/{topic}"))),
+            filter: format!("$share/{group}/{topic}"),
+            topic: topic.into(),
+        }
+    }
+}
+
+/// FNV-1a: names of clients may not have a topic's characters everywhere, and are best short.
+fn fingerprint(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// A connection that is being driven. It is cut when nobody holds this.
+pub(super) struct Link {
+    pub(super) client: AsyncClient,
+    /// PUBACKs that have left.
+    pub(super) acked: watch::Receiver<u64>,
+    driver: JoinHandle<()>,
+}
+
+impl Link {
+    /// Whether the connection is still there.
+    pub(super) fn is_up(&self) -> bool {
+        !self.driver.is_finished()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// What comes over a connection.
+pub(super) enum Came {
+    Message(Publish),
+    Subscribed(Vec<SubscribeReasonCode>),
+    Lost(BrokerError),
+}
+
+/// A connection that reads.
+pub(super) struct Opened {
+    pub(super) link: Arc<Link>,
+    pub(super) came: mpsc::UnboundedReceiver<Came>,
+    /// The broker had a session of this name.
+    pub(super) resumed: bool,
+}
+
+/// Connects to read: resumes the broker's session, or begins one, and subscribes.
+pub(super) async fn open(
+    settings: &Arc<Settings>,
+    identity: &Identity,
+    reading: Reading,
+    most: u16,
+    gate: &Arc<Gate>,
+) -> Result<Opened, BrokerError> {
+    let mut options = options(settings, &identity.client);
+    let expiry = if reading.clean { 0 } else { u32::MAX };
+    options
+        .set_clean_start(reading.clean)
+        .set_session_expiry_interval(Some(expiry))
+        .set_receive_maximum(Some(most))
+        .set_ack_mode(AckMode::Manual)
+        .set_keep_alive(0);
+    if !reading.clean {
+        options.set_session_store(NothingOfOurs { expiry });
+    }
+    let shut = Arc::clone(gate);
+    options.set_socket_connector(move |address, _| Gated::connect(address, Arc::clone(&shut)));
+    let (client, driver, resumed) = connect(settings, options).await?;
+    let filter = SubscribeFilterInput::new(identity.filter.clone(), reading.qos);
+    // What is retained comes when a session begins, and not again each time that it is resumed.
+    let filter = filter.retain_forward_rule(RetainForwardRule::OnNewSubscribe);
+    client.subscribe_many([filter]).await.map_err(|_| {
+        let what = format!("`{}` is no topic that MQTT has", identity.topic);
+        settings.fault("InvalidTopic", false, what)
+    })?;
+    let (link, came) = drive(settings, client, driver, Some(Arc::clone(gate)));
+    Ok(Opened { link, came, resumed })
+}
+
+/// Connects to publish: a session that ends with the connection.
+pub(super) async fn open_publisher(settings: &Arc<Settings>) -> Result<Arc<Link>, BrokerError> {
+    let mut options = options(
+        settings,
+        &format!(
+            "{}-{:016x}",
+            settings.producer,
+            RandomState::new().hash_one(settings.port)
+        ),
+    );
+    options.set_clean_start(true).set_keep_alive(15);
+    let (client, driver, _) = connect(settings, options).await?;
+    Ok(drive(settings, client, driver, None).0)
+}
+
+/// Begins the session of a component that isn't there, so that the broker keeps for it what is published.
+pub(super) async fn declare(
+    settings: &Arc<Settings>,
+    identity: &Identity,
+    reading: Reading,
+) -> Result<(), BrokerError> {
+    let mut opened = open(settings, identity, reading, 1, &Arc::default()).await?;
+    let subscribed = async {
+        loop {
+            match opened.came.recv().await {
+                Some(Came::Subscribed(codes)) => return subscribed(settings, &codes),
+                // Unacked, so it comes again.
+                Some(Came::Message(_)) => {}
+                Some(Came::Lost(error)) => return Err(error),
+                None => return Err(settings.gone()),
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(PATIENCE, subscribed).await;
+    outcome.unwrap_or_else(|_| Err(silent(settings)))
+}
+
+/// What the answer to a subscription means.
+pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> Result<(), BrokerError> {
+    match codes.first() {
+        Some(SubscribeReasonCode::Success(_)) => Ok(()),
+        Some(SubscribeReasonCode::NotAuthorized) => {
+            let what = "the MQTT broker forbids to read this topic";
+            Err(settings.fault("NotPermitted", false, what))
+        }
+        code => {
+            let what = format!("the MQTT broker refuses the subscription: {code:?}");
+            Err(settings.fault("BrokerRefused", false, what))
+        }
+    }
+}
+
+fn options(settings: &Settings, client: &str) -> MqttOptions {
+    let mut options = MqttOptions::new(client, Broker::tcp(settings.host.as_str(), settings.port));
+    if let Some(tls) = &settings.tls {
+        options.set_transport(Transport::tls_with_config(tls.clone()));
+    }
+    match (&settings.user, &settings.password) {
+        (Some(user), Some(password)) => options.set_credentials(user, password.clone()),
+        (Some(user), None) => options.set_username(user),
+        (None, Some(password)) => options.set_password(password.clone()),
+        (None, None) => &mut options,
+    };
+    options.set_connect_timeout(PATIENCE);
+    let mut network = options.network_options();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    options
+}
+
+async fn connect(
+    settings: &Settings,
+    mut options: MqttOptions,
+) -> Result<(AsyncClient, EventLoop, bool), BrokerError> {
+    // Last: other settings would bring its default back.
+    options.set_unlimited_incoming_packet_size();
+    let (client, mut driver) = AsyncClient::builder(options).capacity(REQUESTS).build();
+    let connected = async {
+        loop {
+            if let Event::Incoming(Packet::ConnAck(answer)) = driver.poll().await? {
+                return Ok(answer.session_present);
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, connected).await {
+        Ok(Ok(resumed)) => Ok((client, driver, resumed)),
+        Ok(Err(error)) => Err(explain(settings, &error)),
+        Err(_) => Err(silent(settings)),
+    }
+}
+
+fn silent(settings: &Settings) -> BrokerError {
+    settings.fault("Unreachable", true, "the MQTT broker doesn't answer")
+}
+
+/// Lets a connection run until its end.
+fn drive(
+    settings: &Arc<Settings>,
+    client: AsyncClient,
+    mut driver: EventLoop,
+    gate: Option<Arc<Gate>>,
+) -> (Arc<Link>, mpsc::UnboundedReceiver<Came>) {
+    let settings = Arc::clone(settings);
+    let (out, came) = mpsc::unbounded_channel();
+    let (left, acked) = watch::channel(0);
+    let driver = tokio::spawn(async move {
+        loop {
+            let news = match driver.poll().await {
+                Ok(Event::Incoming(Packet::Publish(message))) => {
+                    if let Some(gate) = &gate {
+                        gate.came(message.payload.len());
+                    }
+                    Came::Message(message)
+                }
+                Ok(Event::Incoming(Packet::SubAck(answer))) => Came::Subscribed(answer.return_codes),
+                Ok(Event::Outgoing(Outgoing::PubAck(_))) => {
+                    left.send_modify(|left| *left += 1);
+                    continue;
+                }
+                Ok(Event::Incoming(Packet::Disconnect(end))) => {
+                    Came::Lost(disconnected(&settings, end.reason_code))
+                }
+                Ok(_) => continue,
+                Err(error) => Came::Lost(explain(&settings, &error)),
+            };
+            let lost = matches!(news, Came::Lost(_));
+            // Who publishes doesn't listen.
+            out.send(news).ok();
+            if lost {
+                return;
+            }
+        }
+    });
+    let link = Link {
+        client,
+        acked,
+        driver,
+    };
+    (Arc::new(link), came)
+}
+
+type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+
+/// What a reading client has of a session: nothing, since all that it sends are acks, and what it hadn't acked comes again.
+/// The client library wants to be told so before it subscribes in a session that the broker has kept.
+#[derive(Debug)]
+struct NothingOfOurs {
+    expiry: u32,
+}
+
+impl SessionStore for NothingOfOurs {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> Stored<'a, Option<PersistedSession>> {
+        let session = PersistedSession {
+            format_version: 1,
+            client_id: key.client_id().to_owned(),
+            clean_start: false,
+            session_expiry_interval: Some(self.expiry),
+            outgoing_inflight_upper_limit: None,
+            ack_mode: PersistedAckMode::Manual,
+            last_pkid: 0,
+            last_puback: 0,
+            replay: Vec::new(),
+            incoming_qos2: Vec::new(),
+        };
+        Box::pin(async { Ok(Some(session)) })
+    }
+
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}

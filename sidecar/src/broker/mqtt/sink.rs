@@ -1,0 +1,192 @@
+//! Publishing, confirmed by the broker. A broker keeps a message for the sessions that it has: where it says that there is
+//! none, those of the components that are known to read the topic are begun for them, and the message is published again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rumqttc::{
+    PubAckReason, PubRecReason, PublishNotice, PublishNoticeError, PublishOptions, PublishProperties,
+    PublishResult, matches,
+};
+use tokio::sync::Mutex;
+
+use super::super::{BrokerError, Consumer, Outgoing, Sink};
+use super::session::{self, Identity, Link};
+use super::settings::{Reading, Settings};
+
+/// How long a broker may take to confirm a batch.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) struct Publisher {
+    settings: Arc<Settings>,
+    reading: Reading,
+    /// Who reads what.
+    readers: Vec<Consumer>,
+    link: Mutex<Option<Arc<Link>>>,
+}
+
+/// What became of a message.
+enum Outcome {
+    Taken,
+    /// Nobody reads its topic.
+    Unread,
+    Failed(BrokerError),
+}
+
+impl Publisher {
+    pub(super) async fn start(
+        settings: &Arc<Settings>,
+        reading: Reading,
+        consumers: &[Consumer],
+    ) -> Result<Publisher, BrokerError> {
+        let link = session::open_publisher(settings).await?;
+        Ok(Publisher {
+            settings: Arc::clone(settings),
+            reading,
+            readers: consumers.to_vec(),
+            link: Mutex::new(Some(link)),
+        })
+    }
+
+    /// Sends messages in order; those of others may follow before they are confirmed.
+    async fn send(&self, batch: &[Outgoing]) -> Vec<Outcome> {
+        let mut slot = self.link.lock().await;
+        let link = match slot.take().filter(|link| link.is_up()) {
+            Some(link) => Ok(link),
+            None => session::open_publisher(&self.settings).await,
+        };
+        let link = match link {
+            Ok(link) => link,
+            Err(error) => return batch.iter().map(|_| Outcome::Failed(error.clone())).collect(),
+        };
+        *slot = Some(Arc::clone(&link));
+        let mut sent = Vec::with_capacity(batch.len());
+        for message in batch {
+            sent.push(self.begin(&link, message).await);
+        }
+        drop(slot);
+        let confirmed = async {
+            let mut outcomes = Vec::with_capacity(sent.len());
+            for notice in sent {
+                outcomes.push(match notice {
+                    Ok(notice) => self.outcome(notice.wait_async().await),
+                    Err(error) => Outcome::Failed(error),
+                });
+            }
+            outcomes
+        };
+        if let Ok(outcomes) = tokio::time::timeout(PATIENCE, confirmed).await {
+            return outcomes;
+        }
+        self.link.lock().await.take();
+        let what = "the MQTT broker doesn't confirm what is published";
+        let error = self.settings.fault("NotConfirmed", true, what);
+        batch.iter().map(|_| Outcome::Failed(error.clone())).collect()
+    }
+
+    async fn begin(&self, link: &Link, message: &Outgoing) -> Result<PublishNotice, BrokerError> {
+        let properties = PublishProperties {
+            content_type: Some(message.content_type.to_owned()),
+            ..PublishProperties::default()
+        };
+        let options = PublishOptions::new(self.settings.qos)
+            .retain(self.settings.retain)
+            .properties(properties);
+        if !rumqttc::valid_topic(&message.topic) {
+            let what = format!("nothing can be published to `{}`: it is a filter", message.topic);
+            return Err(self.settings.fault("InvalidTopic", false, what));
+        }
+        let topic = message.topic.to_string();
+        let sent = link
+            .client
+            .publish_tracked(topic, message.payload.clone(), options)
+            .await;
+        sent.map_err(|_| self.settings.gone())
+    }
+
+    fn outcome(&self, notice: Result<PublishResult, PublishNoticeError>) -> Outcome {
+        match notice {
+            Ok(PublishResult::Qos1(ack)) if ack.reason == PubAckReason::NoMatchingSubscribers => {
+                Outcome::Unread
+            }
+            Ok(PublishResult::Qos2PubRecRejected(answer)) => {
+                if answer.reason == PubRecReason::NoMatchingSubscribers {
+                    Outcome::Unread
+                } else {
+                    Outcome::Failed(self.refused(&answer.reason))
+                }
+            }
+            Ok(_) => Outcome::Taken,
+            Err(PublishNoticeError::V5PubAck(reason)) => Outcome::Failed(self.refused(&reason)),
+            Err(PublishNoticeError::V5PubRec(reason)) => Outcome::Failed(self.refused(&reason)),
+            Err(PublishNoticeError::RetainNotSupported) => {
+                let what = "the MQTT broker retains nothing: set `retain` to \"false\"";
+                Outcome::Failed(self.settings.fault("RetainNotSupported", false, what))
+            }
+            Err(_) => Outcome::Failed(self.settings.gone()),
+        }
+    }
+
+    fn refused(&self, reason: &impl std::fmt::Debug) -> BrokerError {
+        let what = format!("the MQTT broker refuses the message: {reason:?}");
+        self.settings.fault("NotConfirmed", true, what)
+    }
+
+    /// Begins the sessions of those who read a topic, none of whom has one. Says whether anybody is known to read it.
+    async fn declare(&self, topic: &str) -> Result<bool, BrokerError> {
+        let mut known = false;
+        for reader in &self.readers {
+            if matches(topic, &reader.topic) {
+                let identity = Identity::alone(&reader.group, &reader.topic);
+                session::declare(&self.settings, &identity, self.reading).await?;
+                known = true;
+            }
+        }
+        Ok(known && !self.reading.clean)
+    }
+}
+
+#[async_trait]
+impl Sink for Publisher {
+    async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), BrokerError>> {
+        let mut outcomes = self.send(&batch).await;
+        let mut again = Vec::new();
+        let mut declared: Vec<(Arc<str>, Result<bool, BrokerError>)> = Vec::new();
+        for (at, message) in batch.iter().enumerate() {
+            if !matches!(outcomes[at], Outcome::Unread) {
+                continue;
+            }
+            let topic = &message.topic;
+            let found = declared.iter().find(|(known, _)| known == topic);
+            let found = if let Some((_, outcome)) = found {
+                outcome.clone()
+            } else {
+                let outcome = self.declare(topic).await;
+                declared.push((Arc::clone(topic), outcome.clone()));
+                outcome
+            };
+            match found {
+                Ok(true) => again.push(at),
+                // A topic that nobody is meant to read here.
+                Ok(false) => outcomes[at] = Outcome::Taken,
+                Err(error) => outcomes[at] = Outcome::Failed(error),
+            }
+        }
+        if !again.is_empty() {
+            let messages: Vec<Outgoing> = again.iter().map(|at| batch[*at].clone()).collect();
+            for (at, outcome) in again.into_iter().zip(self.send(&messages).await) {
+                outcomes[at] = outcome;
+            }
+        }
+        let result = |outcome| match outcome {
+            Outcome::Taken => Ok(()),
+            Outcome::Unread => {
+                let what = "nobody has a session for this topic, though components read it";
+                Err(self.settings.fault("Unroutable", true, what))
+            }
+            Outcome::Failed(error) => Err(error),
+        };
+        outcomes.into_iter().map(result).collect()
+    }
+}

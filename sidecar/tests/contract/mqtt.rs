@@ -1,0 +1,218 @@
+//! What only MQTT has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use streaming_plan::Protocol;
+use streaming_sidecar::broker::{Consumer, Message, Received, Sink, Subscription};
+use test_brokers::Mosquitto;
+
+use crate::common::{PATIENCE, Reading, batch, connect, mqtt, numbers, publish, texts};
+
+fn subscription(topic: &str) -> Subscription {
+    Subscription {
+        topic: topic.into(),
+        group: "g".into(),
+        consumer: "g-0".into(),
+        shared: false,
+        properties: [].into(),
+        in_flight: None,
+    }
+}
+
+fn topics(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| &*message.topic).collect()
+}
+
+#[tokio::test]
+async fn wildcards_bring_many_topics_each_by_its_name() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let mut one = bed.subscribe("plant/+/power", "one").await;
+    let mut all = bed.subscribe("plant/#", "all").await;
+    let sink = bed.sink("plant/#", &[]).await;
+    for topic in [
+        "plant/Natural Gas/power",
+        "plant/Größe/power",
+        "plant",
+        "plant/a/b/power",
+    ] {
+        publish(&sink, topic, ["1"]).await;
+    }
+    assert_eq!(
+        topics(&one.take(2).await),
+        ["plant/Natural Gas/power", "plant/Größe/power"]
+    );
+    assert_eq!(topics(&all.take(4).await)[2..], ["plant", "plant/a/b/power"]);
+}
+
+#[tokio::test]
+async fn nothing_can_be_published_to_a_filter() {
+    let server = Mosquitto::start().unwrap();
+    let sink = mqtt(&server, &[]).sink("t", &[]).await;
+    let outcome = sink.publish(batch("plant/+", ["1"])).await;
+    let error = outcome[0].as_ref().unwrap_err();
+    assert_eq!(
+        (error.reason, error.transient),
+        ("InvalidTopic", false),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_retained_comes_to_who_subscribes_later_and_only_once() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[("retain", "true")]);
+    let sink = bed.sink("t", &[]).await;
+    publish(&sink, "t/a", ["old"]).await;
+    publish(&sink, "t/a", ["new"]).await;
+    publish(&sink, "t/b", ["b"]).await;
+    let mut first = bed.subscribe("t/+", "g").await;
+    let mut got = first.take(2).await;
+    got.sort_by(|a, b| a.topic.cmp(&b.topic));
+    assert_eq!(texts(&got), ["new", "b"]);
+    first.ack(&got).await;
+    drop(first);
+    let mut second = bed.subscribe("t/+", "g").await;
+    assert_eq!(second.recover().await.len(), 0);
+    publish(&sink, "t/a", ["newer"]).await;
+    assert_eq!(texts(&second.take(1).await), ["newer"]);
+}
+
+#[tokio::test]
+async fn the_session_of_a_component_that_is_away_is_begun_for_it() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let consumer = |topic: &str, group: &str| Consumer {
+        topic: topic.into(),
+        group: group.into(),
+    };
+    let consumers = [consumer("t/+", "g"), consumer("other", "h")];
+    let sink = bed.broker.sink(&consumers).await.unwrap();
+    publish(&sink, "t/a", ["a", "b"]).await;
+    publish(&sink, "read/by/nobody", ["c"]).await;
+    assert_eq!(texts(&bed.subscribe("t/+", "g").await.take(2).await), ["a", "b"]);
+    publish(&sink, "other", ["d"]).await;
+    assert_eq!(texts(&bed.subscribe("other", "h").await.take(1).await), ["d"]);
+}
+
+#[tokio::test]
+async fn what_comes_while_a_component_is_away_waits_unless_its_session_is_clean() {
+    let server = Mosquitto::start().unwrap();
+    for clean in ["false", "true"] {
+        let bed = mqtt(&server, &[("cleanSession", clean)]);
+        let sink = bed.sink("t", &[]).await;
+        let mut reading = bed.subscribe("t", clean).await;
+        let first = next(&sink, &mut reading, "before").await;
+        reading.ack(&first).await;
+        drop(reading);
+        publish(&sink, "t", ["while away"]).await;
+        let mut reading = bed.subscribe("t", clean).await;
+        let got = next(&sink, &mut reading, "back").await;
+        let expected = if clean == "true" { "back" } else { "while away" };
+        assert!(texts(&got).contains(&expected), "{:?}", texts(&got));
+        assert_eq!(texts(&got).contains(&"while away"), clean == "false");
+    }
+}
+
+/// Publishes until something comes: a session that just begins misses what is published before the broker has it.
+async fn next(sink: &Arc<dyn Sink>, reading: &mut Reading, payload: &'static str) -> Vec<Message> {
+    loop {
+        publish(sink, "t", [payload]).await;
+        let some = tokio::time::timeout(Duration::from_millis(100), reading.take_some()).await;
+        if let Ok(messages) = some {
+            return messages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_restarted_broker_costs_no_message() {
+    let mut server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let sink = bed.sink("t", &["g"]).await;
+    let mut reading = bed.subscribe("t", "g").await;
+    let sent = numbers(0..3000);
+    let mut got: Vec<String> = Vec::new();
+    for (n, part) in sent.chunks(100).enumerate() {
+        if n % 10 == 5 {
+            server.stop();
+            let failed = sink.publish(batch("t", part.to_vec())).await;
+            assert!(
+                failed
+                    .iter()
+                    .all(|result| result.as_ref().is_err_and(|error| error.transient))
+            );
+            server.resume().unwrap();
+            // The connection's end is the subscription's; what was unacked comes again to the next one.
+            let ended = async { while reading.source.receive().await.is_ok() {} };
+            tokio::time::timeout(PATIENCE, ended).await.expect("it goes on");
+            reading = bed.subscribe("t", "g").await;
+        }
+        publish(&sink, "t", part.to_vec()).await;
+        if n % 3 == 0 {
+            let messages = reading.take_some().await;
+            got.extend(texts(&messages).into_iter().map(str::to_owned));
+            reading.ack(&messages).await;
+        }
+    }
+    let last = sent.last().unwrap();
+    while got.last() != Some(last) {
+        let messages = reading.take_some().await;
+        got.extend(texts(&messages).into_iter().map(str::to_owned));
+        reading.ack(&messages).await;
+    }
+    let mut each: Vec<usize> = got.iter().map(|text| text.parse().unwrap()).collect();
+    each.sort_unstable();
+    each.dedup();
+    assert_eq!(each, (0..3000).collect::<Vec<_>>());
+    drop(reading);
+    assert_eq!(bed.subscribe("t", "g").await.recover().await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_explained_without_the_password() {
+    let server = Mosquitto::with_password("ann", "s3cr3t").unwrap();
+    let url = server.url();
+    let login = |password| {
+        let properties = [("url", &*url), ("username", "ann"), ("password", password)];
+        connect(Protocol::Mqtt, &properties)
+    };
+    let (mut source, _acker) = login("s3cr3t").subscribe(subscription("t")).await.unwrap();
+    assert!(matches!(source.receive().await, Ok(Received::Recovered)));
+    for password in ["wr0ng", ""] {
+        let error = login(password).subscribe(subscription("t")).await.err().unwrap();
+        let said = error.to_string();
+        assert_eq!(
+            (error.reason, error.transient),
+            ("AuthenticationFailed", false),
+            "{said}"
+        );
+        assert!(said.contains("127.0.0.1") && said.contains("password"), "{said}");
+        assert!(!said.contains("wr0ng"), "{said}");
+        let error = login(password).sink(&[]).await.err().unwrap();
+        assert_eq!(error.reason, "AuthenticationFailed");
+    }
+    let nobody = connect(Protocol::Mqtt, &[("url", "mqtt://u:s3cr3t@127.0.0.1:1")]);
+    let error = nobody.subscribe(subscription("t")).await.err().unwrap();
+    let said = error.to_string();
+    assert_eq!((error.reason, error.transient), ("Unreachable", true), "{said}");
+    assert!(said.contains("127.0.0.1:1") && !said.contains("s3cr3t"), "{said}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_taken_over_ends_where_it_was() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let mut first = bed.subscribe("t", "g").await;
+    let _second = bed.subscribe("t", "g").await;
+    first.recover().await;
+    let ended = tokio::time::timeout(PATIENCE, first.source.receive()).await;
+    let error = ended.expect("it goes on").unwrap_err();
+    // Not every broker says why.
+    assert!(
+        ["SessionTakenOver", "ConnectionLost"].contains(&error.reason),
+        "{error}"
+    );
+    assert!(error.transient);
+}
