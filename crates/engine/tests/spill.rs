@@ -289,6 +289,43 @@ proptest! {
     }
 }
 
+/// How far time had come by what is done with says nothing of what is given again.
+#[test]
+fn what_is_given_again_keeps_its_order_where_there_is_no_room_to_wait() {
+    let query = Query {
+        inputs: vec![QueryInput {
+            variable: "r".to_owned(),
+            time: Some(EventTime {
+                timestamp: "r.t".to_owned(),
+                out_of_orderness: 16_000,
+                idle_timeout: Some(100_000),
+            }),
+            ..QueryInput::default()
+        }],
+        windows: Windows::Session {
+            gap: 8_000,
+            max: 25_000,
+        },
+        group_by: vec!["r.k".to_owned()],
+        select: Some("[r.k, count()]".to_owned()),
+        emit: Emit::Each,
+        ..Query::default()
+    };
+    let mut world = World::new(config(&["r"], query, 1_024));
+    for reading in [(16, 0, 0), (13, 0, 0), (9, 9, 0), (33, 1, 0)] {
+        world.give(0, reading);
+    }
+    world.until(50_000);
+    world.durable.sync();
+    world.carry_out();
+    assert_eq!(world.accepted.len(), 1, "that of 9 is done with");
+    world.crash();
+    world.finish();
+    let results: Vec<&[u8]> = world.by_id.values().map(Vec::as_slice).collect();
+    assert!(results.contains(&b"[0,2]".as_slice()), "one session: {results:?}");
+    assert_eq!(results.len(), 3);
+}
+
 /// Ten times as many groups as fit, and more runs than are read at once.
 #[test]
 fn the_budget_holds_with_more_keys_than_memory() {

@@ -176,11 +176,7 @@ impl Component {
             idle_timeout: time.idle_timeout,
         };
         let settled = settled.unwrap_or(START);
-        let clock = times.map(|times| {
-            let mut clock = Clock::new(times.iter().map(|time| time.as_ref().map(patience)));
-            clock.raise(settled);
-            clock
-        });
+        let clock = times.map(|times| Clock::new(times.iter().map(|time| time.as_ref().map(patience))));
         Component {
             uid,
             source: source.into(),
@@ -240,6 +236,8 @@ impl Component {
                 && self.live()
                 && let Some(clock) = &mut self.clock
             {
+                // Not before: by what had settled, what is given again would be taken out of its order.
+                clock.raise(self.settled);
                 clock.start(now);
             }
         }
