@@ -82,6 +82,16 @@ pub struct Case {
     pub event_time: bool,
     /// How many microseconds they may be late, in event time.
     pub bound: i64,
+    /// Whether some messages are later than that.
+    pub tardy: bool,
+    /// Whether late messages are sent on.
+    pub keeps_late: bool,
+    /// By input: after how many microseconds of silence it holds nothing back.
+    pub idle: Vec<Option<i64>>,
+    /// Whether groups tell what they were in the window before.
+    pub looks_back: bool,
+    /// Bytes that it may hold, if they are few.
+    pub budget: Option<u64>,
     /// Whether the component keeps its messages, and acks them when that is durable.
     pub kept: bool,
     /// Recipients.
@@ -168,11 +178,21 @@ impl Case {
             emit: *pick(random, &[Emit::Each, Emit::Batch]),
             event_time,
             bound,
+            tardy: event_time && !session && random.random_bool(0.3),
+            keeps_late: random.random_bool(0.7),
+            idle: vec![None; inputs],
+            looks_back: false,
+            budget: None,
             kept: random.random_bool(0.3),
             outputs: random.random_range(1..3),
             messages: Vec::new(),
             crashes: Vec::new(),
         };
+        if event_time && !session && random.random_bool(0.3) {
+            for idle in &mut case.idle {
+                *idle = random.random_bool(0.7).then(|| random.random_range(1..20) * MS);
+            }
+        }
         case.publish(random);
         if random.random_bool(0.6) {
             let steps = case.messages.len() as u64 * 6;
@@ -182,18 +202,50 @@ impl Case {
                 .collect();
             case.crashes.sort_unstable();
         }
+        case.widen(random, session);
         case
+    }
+
+    /// What only some can have.
+    fn widen(&mut self, random: &mut SmallRng, session: bool) {
+        // What `previous` reads survives only where it is kept, and a window that is not what it was is not what it was
+        // for those after it.
+        // Two sessions of a join may have the same bounds and the same group: which of them was before is not said.
+        let apart = !session || self.brokers.len() == 1;
+        if self.grouped && apart && (self.crashes.is_empty() || self.kept && !self.is_timed()) {
+            self.looks_back = random.random_bool(0.5);
+        }
+        if !self.grouped || self.brokers.len() > 1 {
+            return;
+        }
+        if !session && !self.looks_back && random.random_bool(0.4) {
+            self.emit = Emit::Updates;
+        }
+        if self.event_time && self.kept && self.idle.iter().all(Option::is_none) && random.random_bool(0.6) {
+            self.budget = Some(random.random_range(4..16) * 1024);
+        }
+    }
+
+    /// Whether a message may be late.
+    pub fn is_timed(&self) -> bool {
+        self.tardy || self.idle.iter().any(Option::is_some)
     }
 
     fn publish(&mut self, random: &mut SmallRng) {
         let count = random.random_range(0..60);
         let pace = random.random_range(1..6);
         let envelope = random.random_bool(0.4);
+        // One input may have nothing to say.
+        let speaking = if self.is_timed() && random.random_bool(0.3) {
+            1
+        } else {
+            self.brokers.len()
+        };
         let mut clock = 0;
         let mut coming = Vec::new();
         for number in 0..count {
             clock += random.random_range(0..pace) * MS;
-            let input = random.random_range(0..self.brokers.len());
+            let input = random.random_range(0..speaking);
             let k = random.random_bool(0.9).then(|| random.random_range(0..3u8));
             let v = random.random_bool(0.9).then(|| random.random_range(-3..6i64));
             let text = |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
@@ -213,6 +265,8 @@ impl Case {
             } else {
                 0
             };
+            let tardy = self.tardy && random.random_bool(0.2);
+            let delay = delay + if tardy { random.random_range(0..80) * MS } else { 0 };
             let message = Message {
                 input,
                 at: clock,
@@ -234,7 +288,7 @@ impl Case {
             time: self.event_time.then(|| EventTime {
                 timestamp: format!("{}.t", NAMES[number]),
                 out_of_orderness: self.bound,
-                idle_timeout: None,
+                idle_timeout: self.idle[number],
             }),
             table: None,
         };
@@ -245,7 +299,9 @@ impl Case {
         };
         // Missing sides are null, and so is what is read of them.
         let numbers: Vec<String> = NAMES[..inputs].iter().map(|name| format!("{name}.n")).collect();
-        let select = if self.grouped {
+        let select = if self.looks_back {
+            "a.k, count(), previous(count()), sum(a.v), collect(a.n)".to_owned()
+        } else if self.grouped {
             "a.k, count(), sum(a.v), collect(a.n)".to_owned()
         } else if self.kind == JoinKind::Anti {
             "a.n".to_owned()

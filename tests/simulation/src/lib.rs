@@ -4,9 +4,12 @@
 //! broker and of recipients, on virtual time, and kills it at any step; `judge` compares what comes out with what
 //! [`oracle`] says by nested loops, which share no code with the engine.
 
+mod broker;
 pub mod case;
 mod judge;
+mod lateness;
 pub mod oracle;
+mod recipients;
 pub mod world;
 
 /// What was simulated.

@@ -23,17 +23,18 @@ type Key = Option<u8>;
 type Bounds = (i64, i64);
 type ByInput = Vec<Vec<usize>>;
 
-/// All rows.
-pub fn rows(case: &Case) -> Vec<Row> {
+/// All rows. A message is in none of its windows that ended by what is in `behind` for it.
+pub fn rows(case: &Case, behind: &[i64]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for ((start, end), messages) in windows(case) {
+    let mut before = BTreeMap::new();
+    for ((start, end), messages) in windows(case, behind) {
         let joined = join(case, &messages);
         let kept: Vec<Joined> = joined
             .into_iter()
             .filter(|row| case.filter.iter().all(|conjunct| holds(case, *conjunct, row)))
             .collect();
         if case.grouped {
-            rows.extend(groups(case, &kept, start, end));
+            rows.extend(groups(case, &kept, (start, end), &mut before));
         } else {
             rows.extend(kept.iter().map(|row| Row {
                 content: single(case, row, start, end),
@@ -57,17 +58,28 @@ fn number(case: &Case, message: Option<usize>) -> Value {
 }
 
 /// The number that a message was published with: not its place.
-fn name(message: &Message) -> Value {
+pub(crate) fn name(message: &Message) -> Value {
     let text = message.payload.split("\"n\":").nth(1).unwrap_or_default();
     let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
     digits.parse::<u64>().map_or(Value::Null, Value::from)
 }
 
-fn groups(case: &Case, rows: &[Joined], start: i64, end: i64) -> Vec<Row> {
+/// The end of the last window of an event.
+pub(crate) fn last_end(case: &Case, at: i64) -> i64 {
+    match case.windows {
+        Windows::Tumbling { length } => at.div_euclid(length) * length + length,
+        Windows::Hopping { length, slide } => at.div_euclid(slide) * slide + length,
+        // Of these it depends on other events; no case asks.
+        Windows::Session { .. } | Windows::Unbounded => i64::MAX,
+    }
+}
+
+/// `before` is what groups had come to in their last windows.
+fn groups(case: &Case, rows: &[Joined], (start, end): Bounds, before: &mut BTreeMap<Key, usize>) -> Vec<Row> {
     let key = |row: &Joined| row[0].and_then(|message| case.messages[message].k);
     let keys: BTreeSet<Option<u8>> = rows.iter().map(key).collect();
-    let group = |k: Option<u8>| {
-        let of: Vec<&Joined> = rows.iter().filter(|row| key(row) == k).collect();
+    let mut group = |group: Key| {
+        let of: Vec<&Joined> = rows.iter().filter(|row| key(row) == group).collect();
         let firsts = of
             .iter()
             .filter_map(|row| row[0])
@@ -81,21 +93,30 @@ fn groups(case: &Case, rows: &[Joined], start: i64, end: i64) -> Vec<Row> {
         // Their order depends on that of the rows, of which there is a word elsewhere.
         let mut numbers: Vec<Value> = firsts.map(name).collect();
         numbers.sort_by_key(Value::as_u64);
-        let k = k.map_or(Value::Null, |k| json!(format!("k{k}")));
+        let k = group.map_or(Value::Null, |k| json!(format!("k{k}")));
+        let previous = before.insert(group, of.len());
+        let content = if case.looks_back {
+            json!([start, end, k, of.len(), previous, sum, numbers])
+        } else {
+            json!([start, end, k, of.len(), sum, numbers])
+        };
         Row {
-            content: json!([start, end, k, of.len(), sum, numbers]),
+            content,
             of: of.iter().flat_map(|row| row.iter().flatten().copied()).collect(),
         }
     };
-    keys.into_iter().map(group).collect()
+    keys.into_iter().map(&mut group).collect()
 }
 
 /// Windows with their messages, by input.
-fn windows(case: &Case) -> Vec<(Bounds, ByInput)> {
+fn windows(case: &Case, behind: &[i64]) -> Vec<(Bounds, ByInput)> {
     let mut windows: BTreeMap<(i64, i64, Option<Key>), ByInput> = BTreeMap::new();
     let mut order: Vec<usize> = (0..case.messages.len()).collect();
     order.sort_by_key(|message| case.messages[*message].at);
-    let mut put = |window, message: usize| {
+    let mut put = |window: (i64, i64, Option<Key>), message: usize| {
+        if window.1 <= behind[message] {
+            return;
+        }
         let inputs = windows
             .entry(window)
             .or_insert_with(|| vec![Vec::new(); case.brokers.len()]);
@@ -146,10 +167,13 @@ fn windows(case: &Case) -> Vec<(Bounds, ByInput)> {
             }
         }
     }
-    windows
+    let mut windows: Vec<(Bounds, ByInput)> = windows
         .into_iter()
         .map(|((start, end, _), messages)| ((start, end), messages))
-        .collect()
+        .collect();
+    // As they close.
+    windows.sort_by_key(|((start, end), _)| (*end, *start));
+    windows
 }
 
 /// ((a JOIN b) JOIN c): the condition of a step is what is known then and was not before.

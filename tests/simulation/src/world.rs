@@ -11,16 +11,17 @@ use std::sync::Arc;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use streaming_engine::component::{Config, Effect, Incoming, InputConfig, Role, SendId, Target};
-use streaming_engine::delivery::Answer;
 use streaming_engine::durable::{Durable, Kept};
 use streaming_engine::event::Event;
 use streaming_engine::join::JoinSpec;
+use streaming_engine::query::Emit;
 use streaming_engine::state::MemoryDisk;
 use streaming_engine::time::Time;
 
 use crate::Stats;
+use crate::broker::Unacked;
 use crate::case::{Broker, Case, NAMES};
-use crate::judge::{canonical, text};
+use crate::lateness::Lateness;
 use crate::oracle::{self, Row};
 
 const MQTT_RECEIVE_MAXIMUM: usize = 20;
@@ -29,41 +30,39 @@ const MAX_STEPS: u64 = 1_000_000;
 /// One run.
 pub struct World<'a> {
     pub(crate) case: &'a Case,
-    config: Config,
+    pub(crate) config: Config,
     /// What a life leaves to the next.
-    disk: MemoryDisk,
+    pub(crate) disk: MemoryDisk,
     pub(crate) component: Durable,
-    random: SmallRng,
-    now: Time,
+    pub(crate) random: SmallRng,
+    pub(crate) now: Time,
     /// By input: messages that were not delivered yet.
-    waiting: Vec<VecDeque<usize>>,
+    pub(crate) waiting: Vec<VecDeque<usize>>,
     /// By input, in the order of delivery: messages that the broker has no ack for.
-    unacked: Vec<Vec<Unacked>>,
-    paused: Vec<bool>,
+    pub(crate) unacked: Vec<Vec<Unacked>>,
+    pub(crate) paused: Vec<bool>,
     /// How many unacked messages each input may have.
-    limits: Vec<usize>,
-    in_flight: Vec<(SendId, Target, Arc<Event>)>,
+    pub(crate) limits: Vec<usize>,
+    pub(crate) in_flight: Vec<(SendId, Target, Arc<Event>)>,
     pub(crate) expected: Vec<Row>,
     /// By output and row: the ids it was accepted under.
     pub(crate) accepted: BTreeMap<(usize, String), BTreeSet<String>>,
     pub(crate) refused: BTreeSet<(usize, String)>,
     pub(crate) dead: BTreeSet<String>,
-    ids: BTreeMap<String, String>,
-    steps: u64,
-    crashes: VecDeque<u64>,
+    pub(crate) ids: BTreeMap<String, String>,
+    pub(crate) steps: u64,
+    pub(crate) crashes: VecDeque<u64>,
     pub(crate) stats: Stats,
-    trace: bool,
-}
-
-struct Unacked {
-    message: usize,
-    attempts: u32,
-    /// The component has acked it, and the protocol has not: MQTT acks in order.
-    done: bool,
+    pub(crate) trace: bool,
+    pub(crate) lateness: Lateness,
+    /// Messages that were sent on as late.
+    pub(crate) late: BTreeSet<usize>,
+    /// By output, and window and group: the last update, and its number.
+    pub(crate) updates: BTreeMap<(usize, String), (u64, String)>,
 }
 
 /// What ends a life.
-enum End {
+pub(crate) enum End {
     Crash,
     Wrong(String),
 }
@@ -90,13 +89,15 @@ impl<'a> World<'a> {
                 max_deliveries: 0,
             })
             .collect();
-        let config = Config::new(
+        let mut config = Config::new(
             "uid",
             "/simulation",
             Role::Join(Box::new(spec)),
             inputs,
             case.outputs,
         );
+        config.late = case.keeps_late;
+        config.memory_budget = case.budget.unwrap_or(config.memory_budget);
         let of = |input: usize| {
             (0..case.messages.len()).filter(move |message| case.messages[*message].input == input)
         };
@@ -106,6 +107,7 @@ impl<'a> World<'a> {
             Broker::Mqtt => MQTT_RECEIVE_MAXIMUM,
         };
         let disk = MemoryDisk::default();
+        let lateness = Lateness::new(case);
         Ok(World {
             component: start(case, &config, &disk, Time(0))?,
             disk,
@@ -117,7 +119,10 @@ impl<'a> World<'a> {
             paused: vec![false; case.brokers.len()],
             limits: case.brokers.iter().map(limit).collect(),
             in_flight: Vec::new(),
-            expected: oracle::rows(case),
+            expected: oracle::rows(case, &lateness.behind),
+            lateness,
+            late: BTreeSet::new(),
+            updates: BTreeMap::new(),
             accepted: BTreeMap::new(),
             refused: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -141,6 +146,7 @@ impl<'a> World<'a> {
                 Err(End::Wrong(why)) => return Err(why),
                 Err(End::Crash) => {
                     self.stats.crashes += 1;
+                    self.lateness.die(self.case);
                     self.say(|| "death".to_owned());
                     life = self.start();
                     continue;
@@ -193,13 +199,13 @@ impl<'a> World<'a> {
 
     /// For who looks at one seed.
     #[allow(clippy::print_stdout)]
-    fn say(&self, what: impl FnOnce() -> String) {
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
         if self.trace {
             println!("{:>5} {} {}", self.steps, self.now, what());
         }
     }
 
-    fn hand_in(&mut self, message: usize, attempts: u32) {
+    pub(crate) fn hand_in(&mut self, message: usize, attempts: u32) {
         let of = &self.case.messages[message];
         self.say(|| {
             format!(
@@ -207,6 +213,9 @@ impl<'a> World<'a> {
                 of.input, of.at, of.payload
             )
         });
+        if self.case.is_timed() && self.lateness.deliver(self.case, message, self.now.0) {
+            self.expected = oracle::rows(self.case, &self.lateness.behind);
+        }
         self.component.message(
             Incoming {
                 input: of.input,
@@ -243,38 +252,18 @@ impl<'a> World<'a> {
             }
             4..8 if !self.in_flight.is_empty() => self.answer()?,
             8 => {
-                let until = self.now.plus(self.random.random_range(0..2_000));
+                let most = if self.case.emit == Emit::Updates {
+                    1_500_000
+                } else {
+                    2_000
+                };
+                let until = self.now.plus(self.random.random_range(0..most));
                 self.pass(until)?;
             }
             _ if deliverable.is_empty() && self.in_flight.is_empty() => self.rest()?,
             _ => {}
         }
         self.carry_out()
-    }
-
-    /// Without event time messages come when they are received, over all inputs in order.
-    fn next_arrival(&self, input: usize) -> Option<usize> {
-        let next = *self.waiting[input].front()?;
-        let first = self.case.event_time || self.waiting.iter().flatten().all(|other| *other >= next);
-        first.then_some(next)
-    }
-
-    fn deliver(&mut self, input: usize) -> Result<(), End> {
-        if !self.case.event_time
-            && let Some(next) = self.waiting[input].front()
-        {
-            let at = Time(self.case.messages[*next].at);
-            self.elapse(at)?;
-        }
-        if let Some(message) = self.waiting[input].pop_front() {
-            self.unacked[input].push(Unacked {
-                message,
-                attempts: 0,
-                done: false,
-            });
-            self.hand_in(message, 0);
-        }
-        Ok(())
     }
 
     /// Time passes, but not past when the next message is received.
@@ -285,9 +274,12 @@ impl<'a> World<'a> {
         self.elapse(until.min(bound))
     }
 
-    fn elapse(&mut self, until: Time) -> Result<(), End> {
+    pub(crate) fn elapse(&mut self, until: Time) -> Result<(), End> {
         while let Some(due) = self.component.poll_timeout().filter(|due| *due <= until) {
             self.now = self.now.max(due);
+            if self.case.is_timed() && self.lateness.pass(self.case, self.now.0) {
+                self.expected = oracle::rows(self.case, &self.lateness.behind);
+            }
             self.component.timeout(self.now);
             self.step()?;
             self.carry_out()?;
@@ -322,115 +314,11 @@ impl<'a> World<'a> {
         Err(End::Wrong(format!("stuck: paused {:?}", self.paused)))
     }
 
-    fn answer(&mut self) -> Result<(), End> {
-        let pick = self.random.random_range(0..self.in_flight.len());
-        let (id, to, event) = self.in_flight.swap_remove(pick);
-        let content = canonical(&event)?;
-        let answer = match (self.random.random_range(0..12), to) {
-            (0..2, _) => Answer::Retry("busy".to_owned()),
-            (2, Target::Output(output)) => {
-                self.refused.extend(content.into_iter().map(|row| (output, row)));
-                Answer::Drop("no".to_owned())
-            }
-            (_, Target::Output(output)) => {
-                for row in content {
-                    let ids = self.accepted.entry((output, row)).or_default();
-                    ids.insert(event.id.clone());
-                }
-                Answer::Accepted
-            }
-            (_, Target::DeadLetter(_)) => {
-                self.dead.extend(content);
-                Answer::Accepted
-            }
-            (_, Target::Late) => {
-                return Err(End::Wrong(
-                    "a message is late that is within the bound".to_owned(),
-                ));
-            }
-        };
-        self.stats.deliveries += 1;
-        self.say(|| format!("{to:?} answers {answer:?} to {}", text(&event.data())));
-        // The recipient has it; whether the component ever learns that is another matter.
-        self.step()?;
-        self.component.answered(id, answer.clone(), self.now);
-        if self.random.random_bool(0.1) {
-            self.component.answered(id, answer, self.now);
-        }
-        Ok(())
-    }
-
-    fn step(&mut self) -> Result<(), End> {
+    pub(crate) fn step(&mut self) -> Result<(), End> {
         self.steps += 1;
         if self.crashes.front().is_some_and(|crash| *crash <= self.steps) {
             self.crashes.pop_front();
             return Err(End::Crash);
-        }
-        Ok(())
-    }
-
-    fn carry_out(&mut self) -> Result<(), End> {
-        let mut acking = false;
-        let bounds_hold = self.bounds_hold();
-        while let Some(effect) = self.component.poll_effect() {
-            if let Effect::Ack { input, token } = effect {
-                self.ack(input, usize::try_from(token).unwrap_or(usize::MAX))?;
-                acking = true;
-                continue;
-            }
-            if std::mem::take(&mut acking) {
-                self.step()?;
-            }
-            match effect {
-                Effect::Send { id, to, event, .. } => {
-                    let data = self.named(&event)?;
-                    let known = self
-                        .ids
-                        .entry(format!("{} {to:?}", event.id))
-                        .or_insert_with(|| data.clone());
-                    if *known != data && bounds_hold {
-                        return Err(End::Wrong(format!("id {} names {known} and {data}", event.id)));
-                    }
-                    self.say(|| format!("send {} to {to:?}: {}", event.id, text(&event.data())));
-                    self.in_flight.push((id, to, event));
-                }
-                Effect::Pause { input } => self.paused[input] = true,
-                Effect::Resume { input } => self.paused[input] = false,
-                Effect::OverBudget(over) => return Err(End::Wrong(format!("over budget: {over:?}"))),
-                Effect::Ack { .. } | Effect::Window(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The component acks a message: all that was made of it must have been accepted by every recipient.
-    fn ack(&mut self, input: usize, message: usize) -> Result<(), End> {
-        let Some(unacked) = self.unacked[input]
-            .iter_mut()
-            .find(|each| each.message == message && !each.done)
-        else {
-            return Err(End::Wrong(format!("{message} is acked twice")));
-        };
-        unacked.done = true;
-        self.say(|| format!("ack {message} of {input}"));
-        // What is kept is acked before anything is made of it.
-        let checked = self.bounds_hold() && !self.case.kept;
-        for row in self.expected.iter().filter(|row| row.of.contains(&message)) {
-            for output in 0..self.case.outputs {
-                if checked && !self.is_settled(output, &row.content.to_string()) {
-                    return Err(End::Wrong(format!(
-                        "{message} is acked before {} is accepted by {output}",
-                        row.content
-                    )));
-                }
-            }
-        }
-        let unacked = &mut self.unacked[input];
-        if self.case.brokers[input] == Broker::Mqtt {
-            let acked = unacked.iter().take_while(|each| each.done).count();
-            unacked.drain(..acked);
-        } else {
-            unacked.retain(|each| !each.done);
         }
         Ok(())
     }
