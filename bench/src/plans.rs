@@ -134,6 +134,7 @@ fn cluster_stream(name: &str, ports: Ports) -> ClusterStream {
     ClusterStream {
         protocol,
         properties: BTreeMap::from([(property.to_owned(), address)]),
+        files: BTreeMap::new(),
         consumers: Vec::new(),
     }
 }

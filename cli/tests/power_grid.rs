@@ -23,6 +23,7 @@ fn recorded_readings_become_a_retained_intensity() {
     let cluster_stream = ClusterStream {
         protocol: Protocol::Mqtt,
         properties: properties.map(|(name, value)| (name.to_owned(), value)).into(),
+        files: BTreeMap::new(),
         consumers: Vec::new(),
     };
     let broker = open("ny-power", &cluster_stream).expect("a broker");

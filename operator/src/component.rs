@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use streaming_api::{ChannelSpec, JoinerSpec, PodTemplate, ProcessorSpec, StateSpec, Workload};
+use streaming_compiler::Kept;
 use streaming_plan::{Plan, Role};
 
 use crate::dereference::Resource;
@@ -29,6 +30,8 @@ pub(crate) struct Component {
     pub(crate) template: PodTemplate,
     /// Where its plan says that state is, and what that should be made of.
     pub(crate) state: Option<(String, StateSpec)>,
+    /// Where the files come from that its plan names.
+    pub(crate) credentials: Vec<Kept>,
     /// The plan as it is mounted.
     pub(crate) plan: String,
     /// Its name among plans: another one, other pods.
@@ -46,6 +49,7 @@ impl Component {
     pub(crate) fn new(
         resource: &Resource,
         plan: &Plan,
+        credentials: Vec<Kept>,
         suspended: bool,
     ) -> Result<Component, serde_json::Error> {
         let alone = matches!(plan.role, Role::Window(_));
@@ -64,6 +68,7 @@ impl Component {
             pull_policy: None,
             template: PodTemplate::default(),
             state: None,
+            credentials,
             hash: blake3::hash(plan.as_bytes()).to_hex()[..DIGITS].to_owned(),
             plan,
         };

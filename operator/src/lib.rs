@@ -23,7 +23,6 @@ mod serve;
 mod status;
 #[cfg(test)]
 mod tests;
-mod unsupported;
 mod validate;
 mod watch;
 

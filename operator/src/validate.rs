@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use streaming_compiler::{Compilation, Document, Problem, compile, reason};
+use streaming_compiler::{Compilation, Connection, Document, Kept, Problem, compile, reason};
 use streaming_plan::{Edge, Output, Plan, Role, Topic};
 
 use crate::component::Component;
 use crate::dereference::Resource;
-use crate::unsupported;
 
 /// What is known about one resource without looking at its pods.
 #[derive(Clone, Debug, Default)]
@@ -30,15 +29,14 @@ pub(crate) struct Verdict {
 /// Compiles the resources of a namespace together; one verdict each, in their order.
 pub(crate) fn validate(resources: &[Resource]) -> Vec<Verdict> {
     let documents: Vec<Document> = resources.iter().enumerate().map(document).collect();
-    let mut compilation = compile(&documents);
-    unsupported::refuse(resources, &mut compilation);
     let Compilation {
         plans,
         problems,
         warnings,
         edges,
+        cluster_streams,
         ..
-    } = compilation;
+    } = compile(&documents);
     let mut verdicts: Vec<Verdict> = resources
         .iter()
         .map(|resource| Verdict {
@@ -63,7 +61,8 @@ pub(crate) fn validate(resources: &[Resource]) -> Vec<Verdict> {
         };
         let (resource, verdict) = (&resources[at], &mut verdicts[at]);
         verdict.edges = edges_of(&resource.name, &edges);
-        match Component::new(resource, plan, verdict.suspended) {
+        let credentials = credentials(plan, &cluster_streams);
+        match Component::new(resource, plan, credentials, verdict.suspended) {
             Ok(component) => verdict.component = Some(component),
             Err(error) => verdict.problems.push(unreadable(at, resource, &error)),
         }
@@ -98,9 +97,24 @@ fn edges_of(name: &str, edges: &[Edge]) -> Vec<Edge> {
 fn unreadable(origin: usize, resource: &Resource, error: &serde_json::Error) -> Problem {
     let message = format!("the operator cannot read this spec: {error}");
     Problem {
+        origin,
+        kind: resource.kind().to_owned(),
+        namespace: resource.namespace.clone(),
+        name: resource.name.clone(),
+        field: "spec".to_owned(),
+        reason: reason::NOT_A_RESOURCE,
+        message,
         help: Some("apply the definitions of the operator's own version".to_owned()),
-        ..unsupported::problem(origin, resource, "spec", reason::NOT_A_RESOURCE, message)
+        diagnostic: None,
     }
+}
+
+/// Where the files come from that a plan reads properties from.
+fn credentials(plan: &Plan, cluster_streams: &[Connection]) -> Vec<Kept> {
+    let used = cluster_streams
+        .iter()
+        .filter(|found| plan.cluster_streams.contains_key(&found.name));
+    used.flat_map(|found| &found.kept).cloned().collect()
 }
 
 /// Who uses a `ClusterStream`, a Stream or a Table.

@@ -7,7 +7,7 @@ use streaming_plan::{Output, Plan, Role, Topic};
 use crate::catalog::Catalog;
 use crate::document::{Kind, Resource};
 use crate::problem::Report;
-use crate::{component, reason, streams};
+use crate::{reason, streams};
 
 /// An input of a plan. What is posted to a component is an input after the last.
 type Node = (usize, usize);
@@ -179,7 +179,7 @@ impl<'p> Graph<'p> {
 }
 
 fn is_wildcard(protocol: streaming_plan::Protocol, topic: &str) -> bool {
-    protocol == component::protocol(streaming_api::Protocol::Mqtt)
+    protocol == streaming_plan::Protocol::Mqtt
         && streams::wildcard(streaming_api::Protocol::Mqtt, topic).is_some()
 }
 

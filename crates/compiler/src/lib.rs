@@ -13,6 +13,7 @@
 
 mod catalog;
 mod component;
+mod connection;
 mod consumers;
 mod cycle;
 mod document;
@@ -40,6 +41,7 @@ use document::{Resource, Spec};
 use problem::Report;
 use streams::Streams;
 
+pub use connection::{CREDENTIALS, Keeper, Kept};
 pub use document::Document;
 pub use problem::Problem;
 
@@ -90,6 +92,8 @@ pub struct Connection {
     pub name: String,
     /// Protocol and properties, as plans have them.
     pub connection: ClusterStream,
+    /// Where the files come from that hold some of its properties.
+    pub kept: Vec<Kept>,
 }
 
 /// Compiles all resources of some documents together.
@@ -143,11 +147,8 @@ fn connections(resources: &[Resource], catalog: &Catalog<'_>, report: &mut Repor
             origin: resource.origin,
             namespace: resource.namespace.clone(),
             name: resource.name.clone(),
-            connection: ClusterStream {
-                protocol: component::protocol(spec.protocol),
-                properties: spec.properties.0.clone(),
-                consumers: Vec::new(),
-            },
+            connection: connection::of(&resource.name, spec),
+            kept: connection::kept(&resource.name, spec).collect(),
         });
     }
     found.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));

@@ -6,30 +6,15 @@ use crate::document::Resource;
 use crate::problem::Report;
 use crate::reason;
 
-/// Warns of what a `ClusterStream` asks for and sidecars don't do. A laptop's embedded broker has no use for it; on a
-/// cluster nothing connects, because a connection without its credentials or its encryption is worse than none.
+/// Reports what a `ClusterStream` asks for in vain.
 pub(crate) fn cluster_stream(resource: &Resource, spec: &ClusterStreamSpec, report: &mut Report) {
-    let fields = [
-        (
-            !spec.properties_from.is_empty(),
-            "propertiesFrom",
-            "until they can, credentials have to stand under spec.properties, in spite of the warning InlineCredential",
-        ),
-        (
-            spec.tls.is_some(),
-            "tls",
-            "until they can, let the properties turn TLS on (enableTLS, amqps://, mqtts://)",
-        ),
-    ];
-    for (is_set, field, help) in fields {
-        if is_set {
-            let message = format!(
-                "the sidecars of this release can't do `{field}` yet, so that on a cluster nothing connects to this"
-            );
-            let warning = resource.at(format!("spec.{field}"), reason::NOT_SUPPORTED, message);
-            report.warning(resource, warning.help(help));
-        }
-    }
+    let named = spec.tls.as_ref().is_some_and(|tls| tls.server_name.is_some());
+    let fields = set(&[(
+        named,
+        "spec.tls.serverName",
+        "a name of the broker other than the one that is connected to is",
+    )]);
+    refuse(resource, &fields, report);
 }
 
 /// Reports what a Stream asks for in vain. Returns whether there was nothing.

@@ -108,10 +108,24 @@ pub struct ClusterStream {
     pub protocol: Protocol,
     /// Settings by the names of Dapr's pub/sub components.
     pub properties: BTreeMap<String, String>,
+    /// Settings whose values are in files, which are read whenever something connects. They win over `properties`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, PropertyFile>,
     /// Who reads which of its topics, sorted; only where the broker forgets what is published before there is a
     /// queue. Whoever publishes declares these queues first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<Consumer>,
+}
+
+/// The file that a property's value is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PropertyFile {
+    /// Where it is.
+    pub path: String,
+    /// Whether the property is just not set where there is no such file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// A group that reads a topic, whether or not it runs.

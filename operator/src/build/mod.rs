@@ -1,5 +1,6 @@
 //! Step 3, build: a component's objects. Pure, and equal components give equal objects.
 
+mod credentials;
 mod pod;
 mod state;
 mod template;

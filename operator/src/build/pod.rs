@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{DELIVER, Settings, state};
+use super::{DELIVER, Settings, credentials, state};
 use crate::component::Component;
 
 /// The key in the plan's `ConfigMap`, and so the file's name.
@@ -34,6 +34,7 @@ pub(super) fn sidecar(component: &Component, settings: &Settings) -> Container {
         read_only: Some(true),
         ..VolumeMount::default()
     };
+    let mounts = [plan].into_iter().chain(credentials::mount(component));
     let pull_policy = component.pull_policy.as_deref().unwrap_or("IfNotPresent");
     Container {
         name: "streaming-sidecar".to_owned(),
@@ -41,7 +42,7 @@ pub(super) fn sidecar(component: &Component, settings: &Settings) -> Container {
         image_pull_policy: Some(pull_policy.to_owned()),
         args: Some(vec!["--plan".to_owned(), format!("{FOLDER}/{PLAN_KEY}")]),
         ports: Some(vec![port("deliver", DELIVER), port("admin", ADMIN)]),
-        volume_mounts: Some([plan].into_iter().chain(state::mount(component)).collect()),
+        volume_mounts: Some(mounts.chain(state::mount(component)).collect()),
         // A minute to start; from then on, three missed answers.
         startup_probe: Some(probe("/healthz", 1, 60)),
         liveness_probe: Some(probe("/healthz", 10, 3)),

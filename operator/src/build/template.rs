@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, PodSpec, PodTemplateSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Settings, pod, state};
+use super::{Settings, credentials, pod, state};
 use crate::component::Component;
 use crate::labels;
 
@@ -43,6 +43,7 @@ fn spec(component: &Component, settings: &Settings) -> PodSpec {
         }),
         ..Volume::default()
     });
+    volumes.extend(credentials::volume(component));
     volumes.extend(state::volume(component));
     let sidecar = pod::sidecar(component, settings);
     let base = PodSpec {

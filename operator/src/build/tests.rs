@@ -136,3 +136,23 @@ fn state_without_storage_is_on_the_node() {
     let pod = objects.deployment.spec.template.spec.unwrap();
     assert!(pod.volumes.unwrap().pop().unwrap().empty_dir.is_some());
 }
+
+#[test]
+fn a_users_container_has_no_credentials() {
+    let from = "propertiesFrom: [{name: redisPassword, secretKeyRef: {name: s, key: k}}]";
+    let manifest =
+        format!("{STREAMS}{PROCESSOR}").replace("protocol: redis", &format!("protocol: redis, {from}"));
+    let pod = built(&resources(&manifest), "proc")
+        .deployment
+        .spec
+        .template
+        .spec
+        .unwrap();
+    let has = |container: &k8s_openapi::api::core::v1::Container| {
+        let mounts = container.volume_mounts.iter().flatten();
+        mounts
+            .into_iter()
+            .any(|mount| mount.mount_path == "/etc/streaming-credentials")
+    };
+    assert!(has(&pod.init_containers.unwrap()[0]) && !has(&pod.containers[0]));
+}

@@ -7,6 +7,7 @@
 mod backoff;
 mod clock;
 pub mod embedded;
+mod files;
 mod mqtt;
 mod pace;
 mod properties;
@@ -179,6 +180,9 @@ impl BrokerError {
 /// # Errors
 /// Properties that don't make sense.
 pub fn open(name: &str, cluster_stream: &ClusterStream) -> Result<Arc<dyn Broker>, BrokerError> {
+    if !cluster_stream.files.is_empty() {
+        return Ok(Arc::new(files::FromFiles::new(name, cluster_stream)));
+    }
     match cluster_stream.protocol {
         Protocol::Redis => Ok(Arc::new(redis::Redis::new(name, &cluster_stream.properties)?)),
         Protocol::RabbitMq => Ok(Arc::new(rabbitmq::RabbitMq::new(

@@ -89,11 +89,12 @@ const RABBITMQ: &[&str] = &[
     "hostname",
     "username",
     "password",
+    "enableTLS",
 ];
 const MQTT: &[&str] = &["url", "username", "password", "enableTLS"];
 
 /// The same `ClusterStream`, reached at a URL: `redis://`, `rediss://`, `amqp://`, `amqps://`, `mqtt://` or `mqtts://`.
-/// What is not about the address or the login stays as it was.
+/// What is not about the address or the login stays as it was, except for what is in files: they are elsewhere.
 ///
 /// # Errors
 /// A URL that isn't one, or of another protocol. No part of it is repeated: it may have a password.
@@ -119,6 +120,7 @@ pub fn reached_at(cluster_stream: &ClusterStream, url: &str) -> Result<ClusterSt
     properties.extend(new);
     Ok(ClusterStream {
         properties,
+        files: BTreeMap::new(),
         ..cluster_stream.clone()
     })
 }
@@ -156,6 +158,7 @@ mod tests {
         ClusterStream {
             protocol,
             properties: properties.iter().map(own).collect(),
+            files: BTreeMap::new(),
             consumers: Vec::new(),
         }
     }

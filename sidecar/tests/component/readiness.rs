@@ -20,6 +20,7 @@ fn with(redis: &Redis) -> (Brokers, Arc<dyn Broker>) {
     let cluster_stream = ClusterStream {
         protocol: Protocol::Redis,
         properties: BTreeMap::from([("redisHost".to_owned(), host)]),
+        files: BTreeMap::new(),
         consumers: Vec::new(),
     };
     let a = open("a", &cluster_stream).unwrap();

@@ -122,6 +122,7 @@ pub(crate) fn connect(protocol: Protocol, properties: &[(&str, &str)]) -> Arc<dy
     let cluster_stream = ClusterStream {
         protocol,
         properties: properties.iter().map(own).collect(),
+        files: BTreeMap::new(),
         consumers: Vec::new(),
     };
     open("test-cs", &cluster_stream).unwrap()

@@ -11,16 +11,14 @@ mod window;
 use std::collections::BTreeMap;
 
 use streaming_api::{StreamRef, Target, Windowing, Workload};
-use streaming_plan::{
-    ClusterStream, ComponentRef, Input, Output, Plan, Protocol, Role, Topic, VERSION, Windows,
-};
+use streaming_plan::{ClusterStream, ComponentRef, Input, Output, Plan, Role, Topic, VERSION, Windows};
 
 use crate::catalog::{Catalog, Lookup};
 use crate::document::{Resource, Spec};
 use crate::problem::Report;
 use crate::streams::{Resolved, Streams};
 use crate::targets::{self, Bare};
-use crate::{inputs, quantity, reason};
+use crate::{connection, inputs, quantity, reason};
 
 /// What a component may hold in memory where no limit says otherwise: 128 MiB.
 const DEFAULT_BUDGET: u64 = 128 << 20;
@@ -191,7 +189,7 @@ fn plan(resource: &Resource, parts: Parts, catalog: &Catalog<'_>) -> Plan {
         .map(|Topic { cluster_stream, .. }| cluster_stream)
         .chain(&publishes);
     let cluster_streams = names
-        .filter_map(|name| Some((name.clone(), connection(resource, name, catalog)?)))
+        .filter_map(|name| Some((name.clone(), connected(resource, name, catalog)?)))
         .collect();
     let shared = inputs
         .iter()
@@ -236,23 +234,10 @@ pub(crate) fn shares(resource: &Resource, protocol: streaming_api::Protocol) -> 
     protocol == streaming_api::Protocol::Mqtt && replicas.is_some_and(|replicas| replicas > 1)
 }
 
-fn connection(resource: &Resource, name: &str, catalog: &Catalog<'_>) -> Option<ClusterStream> {
+fn connected(resource: &Resource, name: &str, catalog: &Catalog<'_>) -> Option<ClusterStream> {
     match catalog.cluster_stream(&resource.namespace, name) {
-        Lookup::Found(spec) => Some(ClusterStream {
-            protocol: protocol(spec.protocol),
-            properties: spec.properties.0.clone(),
-            consumers: Vec::new(),
-        }),
+        Lookup::Found(spec) => Some(connection::of(name, spec)),
         Lookup::Broken | Lookup::Missing => None,
-    }
-}
-
-/// The plan's name for a protocol.
-pub(crate) fn protocol(protocol: streaming_api::Protocol) -> Protocol {
-    match protocol {
-        streaming_api::Protocol::Redis => Protocol::Redis,
-        streaming_api::Protocol::RabbitMq => Protocol::RabbitMq,
-        streaming_api::Protocol::Mqtt => Protocol::Mqtt,
     }
 }
 

@@ -90,6 +90,7 @@ const REDIS: &[(&str, Value)] = &[
     ("redisDB", COUNT),
     ("redisType", Value::Text),
     ("enableTLS", Value::Bool),
+    ("caCert", Value::Text),
     ("clientCert", Value::Text),
     ("clientKey", Value::Text),
     ("maxLenApprox", COUNT),

@@ -22,13 +22,14 @@ pub(crate) fn cluster_stream(resource: &Resource, spec: &ClusterStreamSpec, repo
         .collect();
     properties(resource, spec.protocol, &spec.properties, report);
     for (at, name) in from.iter().enumerate() {
-        name_is_known(
-            resource,
-            spec.protocol,
-            name,
-            &format!("spec.propertiesFrom[{at}].name"),
-            report,
-        );
+        let field = format!("spec.propertiesFrom[{at}].name");
+        if name_is_known(resource, spec.protocol, name, &field, report) && PROMISES.contains(name) {
+            let message = format!(
+                "what is promised depends on `{name}`, so its value must be known before anything runs"
+            );
+            let warning = resource.at(field, reason::NO_EFFECT, message);
+            report.warning(resource, warning.help("write it under spec.properties"));
+        }
     }
     let is_set =
         |name: &&str| spec.properties.get(*name).is_some_and(|v| !v.is_empty()) || from.contains(name);
@@ -80,13 +81,32 @@ fn properties(
         }
         if credentials::are_in(name, value) {
             let message = "a password stands in the resource, where everyone who may read it sees it";
-            let help = "let few people read this and the ConfigMaps of its namespace, until a later release takes it from a Secret (propertiesFrom)";
+            let help = "keep it in a Secret, and name that under spec.propertiesFrom";
             report.warning(
                 resource,
                 resource.at(&field, reason::INLINE_CREDENTIAL, message).help(help),
             );
         }
     }
+}
+
+/// Properties that decide what edges promise, which is worked out from the resources alone.
+const PROMISES: [&str; 10] = [
+    "autoAck",
+    "cleanSession",
+    "consumerTimeout",
+    "deliveryMode",
+    "maxLen",
+    "maxLenApprox",
+    "maxLenBytes",
+    "qos",
+    "streamTTL",
+    "ttlInSeconds",
+];
+
+/// Whether a protocol has a property of that name whose value may come from elsewhere.
+pub(crate) fn may_be_kept(protocol: Protocol, name: &str) -> bool {
+    known::find(protocol, name).is_some() && !PROMISES.contains(&name)
 }
 
 fn name_is_known(

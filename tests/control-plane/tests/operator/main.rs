@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 mod conflicts;
+mod credentials;
 mod datacenter;
 mod edits;
 mod install;
@@ -29,6 +30,9 @@ pub(crate) use space::Space;
 
 /// The image that the operator is told to use.
 pub(crate) const SIDECAR: &str = "registry.example/streaming-sidecar:test";
+
+/// Who the operator is.
+pub(crate) const OPERATOR: &str = "system:serviceaccount:streaming-system:streaming-operator";
 
 /// One for all tests, and the operator running. A static is never dropped; the watchdog ends it.
 pub(crate) static CONTROL_PLANE: LazyLock<ControlPlane> = LazyLock::new(|| {
@@ -76,7 +80,7 @@ pub(crate) fn operate(
         let mut kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         for user in &mut kubeconfig.auth_infos {
             if let Some(user) = &mut user.auth_info {
-                user.impersonate = Some("system:serviceaccount:streaming-system:streaming-operator".into());
+                user.impersonate = Some(OPERATOR.into());
             }
         }
         let options = KubeConfigOptions::default();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use control_plane::ControlPlane;
 use serde_json::{Value, json};
 
-use crate::{CONTROL_PLANE, output};
+use crate::{CONTROL_PLANE, OPERATOR, output};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,6 +51,17 @@ impl Space {
                 .arg(self.name)
                 .args(line.split_whitespace()),
         )
+    }
+
+    /// Whether the operator may do something in this namespace, as `kubectl auth can-i` says it.
+    pub(crate) fn operator_may(&self, verb: &str, what: &str) -> bool {
+        let mut command = self.control_plane.kubectl();
+        command.args(["auth", "can-i", verb, what, "--as", OPERATOR]);
+        // What it may not is an exit code.
+        let output = command.args(["--namespace", self.name]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.starts_with("yes") || said.starts_with("no"), "{said}");
+        said.starts_with("yes")
     }
 
     /// `kubectl apply` of a manifest.
