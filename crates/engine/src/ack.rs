@@ -77,31 +77,34 @@ impl Messages {
     }
 }
 
-/// Messages that are taken one by one: by input, then in the order of arrival.
+/// Messages that are taken one by one, by input and then in the order of arrival; or as runs of tokens, the least first.
 #[derive(Debug)]
 pub(crate) struct Handles {
-    /// The input at hand.
+    inputs: Vec<Tail>,
+}
+
+/// What is left of an input's messages.
+#[derive(Debug)]
+struct Tail {
     input: usize,
-    tokens: IntoTokens,
-    /// Those of the inputs after it.
-    rest: std::vec::IntoIter<Tokens>,
+    /// A run that was looked at.
+    next: Option<(u64, u64)>,
+    rest: IntoTokens,
 }
 
 impl Handles {
-    /// An input and some of its tokens that follow each other: the first, and how many.
+    /// An input and some of its tokens that follow each other: the first, and how many. Of two inputs whose messages came
+    /// by turns, so do their runs.
     pub(crate) fn next_run(&mut self) -> Option<(usize, u64, u64)> {
-        loop {
-            if let Some((first, len)) = self.tokens.next_run() {
-                return Some((self.input, first, len));
+        for tail in &mut self.inputs {
+            if tail.next.is_none() {
+                tail.next = tail.rest.next_run();
             }
-            self.advance()?;
         }
-    }
-
-    fn advance(&mut self) -> Option<()> {
-        self.tokens = self.rest.next()?.into_iter();
-        self.input += 1;
-        Some(())
+        let left = self.inputs.iter_mut().filter(|tail| tail.next.is_some());
+        let least = left.min_by_key(|tail| tail.next)?;
+        let (first, len) = least.next.take()?;
+        Some((least.input, first, len))
     }
 }
 
@@ -109,15 +112,17 @@ impl Iterator for Handles {
     type Item = Handle;
 
     fn next(&mut self) -> Option<Handle> {
-        loop {
-            if let Some(token) = self.tokens.next() {
-                return Some(Handle {
-                    input: self.input,
-                    token,
-                });
-            }
-            self.advance()?;
-        }
+        self.inputs.iter_mut().find_map(|tail| {
+            let (token, more) = match tail.next.take() {
+                Some((first, len)) => (first, (len > 1).then(|| (first.wrapping_add(1), len - 1))),
+                None => (tail.rest.next()?, None),
+            };
+            tail.next = more;
+            Some(Handle {
+                input: tail.input,
+                token,
+            })
+        })
     }
 }
 
@@ -126,19 +131,16 @@ impl IntoIterator for Messages {
     type IntoIter = Handles;
 
     fn into_iter(self) -> Handles {
-        let (input, tokens, rest) = match self {
-            Messages::One(handle) => (handle.input, std::iter::once(handle.token).collect(), Vec::new()),
-            Messages::Many(mut inputs) => {
-                let mut rest = inputs.drain(..);
-                let first = rest.next().unwrap_or_default();
-                (0, first, rest.collect())
-            }
-        };
-        Handles {
+        let tail = |(input, tokens): (usize, Tokens)| Tail {
             input,
-            tokens: Tokens::into_iter(tokens),
-            rest: rest.into_iter(),
-        }
+            next: None,
+            rest: tokens.into_iter(),
+        };
+        let inputs = match self {
+            Messages::One(handle) => vec![tail((handle.input, std::iter::once(handle.token).collect()))],
+            Messages::Many(inputs) => inputs.into_iter().enumerate().map(tail).collect(),
+        };
+        Handles { inputs }
     }
 }
 

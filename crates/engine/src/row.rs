@@ -53,15 +53,35 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The slots and the text that they point into, to be stored apart from what is around them.
+    pub(crate) fn parts(&self) -> (&'a [u8], &'a str) {
+        let end = |slot: &'a [u8]| match slot.first_chunk::<SLOT>()? {
+            [BIG_INT | STR | JSON, place @ ..] => {
+                let (start, len) = place_of(*place);
+                Some(start + len)
+            }
+            _ => None,
+        };
+        let len = self.slots.chunks_exact(SLOT).filter_map(end).max().unwrap_or(0);
+        let text = self.text.get(self.base..self.base + len).unwrap_or("");
+        (self.slots, text)
+    }
+
     #[inline]
     fn text(&self, at: [u8; 8]) -> &'a str {
-        let place = u64::from_le_bytes(at);
-        // The halves are 32 bits each, and so are positions on any machine this runs on.
-        #[allow(clippy::cast_possible_truncation)]
-        let (start, len) = (place as u32 as usize, (place >> 32) as usize);
+        let (start, len) = place_of(at);
         let start = self.base + start;
         self.text.get(start..start + len).unwrap_or("")
     }
+}
+
+/// Where a slot's text begins, and its length.
+// The halves are 32 bits each, and so are positions on any machine this runs on.
+#[allow(clippy::cast_possible_truncation)]
+#[inline]
+fn place_of(slot: [u8; 8]) -> (usize, usize) {
+    let place = u64::from_le_bytes(slot);
+    (place as u32 as usize, (place >> 32) as usize)
 }
 
 /// Fills a row's slots while its message is decoded. Reused from message to message.

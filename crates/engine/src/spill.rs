@@ -3,10 +3,14 @@
 //! Runs are no part of what has to survive: a component that comes back is given its messages again, and removes all
 //! runs before. So they are never waited for, and a store that fails loses nothing.
 
+mod merged;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::state::{Batch, State, StateError, Visit};
 use crate::tokens;
+
+pub(crate) use merged::{Merged, Next};
 
 /// The first byte of the keys of runs.
 const RUN: u8 = b'r';
@@ -63,7 +67,7 @@ pub(crate) struct Spill {
     block: usize,
     /// Runs that are read at once at most.
     fan_in: usize,
-    /// Bytes that groups may take before they are written.
+    /// Bytes that groups may take before they are written; messages may take twice as much.
     share: u64,
     failure: Option<StateError>,
 }
@@ -73,6 +77,13 @@ pub(crate) struct Spill {
 pub(crate) struct Run {
     number: u64,
     blocks: u32,
+}
+
+impl Run {
+    /// Whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks == 0
+    }
 }
 
 /// A key and its value.
@@ -107,6 +118,11 @@ impl Spill {
     /// Bytes that what can be written may take before it is.
     pub(crate) fn share(&self) -> u64 {
         self.share
+    }
+
+    /// Bytes that messages may take that were written and are joined; to read them takes as much.
+    pub(crate) fn part(&self) -> u64 {
+        self.share / 4
     }
 
     /// Runs that are read at once at most; more are first made fewer.

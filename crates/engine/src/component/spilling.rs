@@ -1,14 +1,38 @@
 //! Windows that outgrow memory: what is gathered goes to the store, and results leave as they are made.
 
+use super::budget::Budget;
 use super::shipping::Shipment;
 use super::windows::FIRST;
 use super::{Component, Role};
 use crate::ack::Messages;
 use crate::id::Id;
-use crate::join::{Closing, FailedRow, JoinSpec, Output};
+use crate::join::{Closing, FailedRow, JoinSpec, OpenWindow, Output};
 use crate::spill::{Spill, Store};
 use crate::state::StateError;
 use crate::time::Time;
+
+/// Bytes that may be held before a window that gathers more than its part of them is written: of messages more than of
+/// groups, as what is joined in memory alone costs less.
+pub(super) fn share(spec: &JoinSpec, spill: &Spill) -> u64 {
+    if spec.gathers_groups() {
+        spill.share()
+    } else {
+        2 * spill.share()
+    }
+}
+
+/// Writes what a window has gathered to the store.
+pub(super) fn write_out(spec: &JoinSpec, open: &mut OpenWindow, spill: &mut Spill, budget: &mut Budget) {
+    let held: Vec<u64> = (0..spec.inputs()).map(|input| open.bytes(input)).collect();
+    if let Err(error) = open.spill(spec, spill) {
+        spill.fail(error);
+    }
+    for (input, held) in held.into_iter().enumerate() {
+        let left = open.bytes(input);
+        budget.sub(Some(input), held.saturating_sub(left));
+        budget.add(Some(input), left.saturating_sub(held));
+    }
+}
 
 impl Component {
     /// What outgrows memory goes to a store from now on.
@@ -67,7 +91,7 @@ impl Component {
     /// now, if there is no room for it to wait.
     pub(super) fn release_early(&mut self, spec: &JoinSpec) {
         let Some(spill) = &self.spill else { return };
-        let share = spill.share();
+        let share = share(spec, spill);
         let Some(until) = self.clock.as_ref().map(super::clock::Clock::watermark) else {
             return;
         };

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::shipping::{DEAD_LETTER, Shipment};
+use super::spilling::{share, write_out};
 use super::{Component, Effect, OverBudget, Role};
 use crate::event::{Data, DeadLetter, Event};
 use crate::id::Id;
@@ -62,15 +63,11 @@ impl Component {
         self.budget.add(Some(input), after.saturating_sub(before));
         let budget = self.budget.limit();
         if let Some(spill) = &mut self.spill
-            && self.budget.held() > spill.share()
+            && self.budget.held() > share(spec, spill)
             && spec.spills()
-            && open.gathered() > spill.share() / 2 / windows
+            && open.gathered() > share(spec, spill) / 2 / windows
         {
-            if let Err(error) = open.spill(spill) {
-                spill.fail(error);
-            }
-            self.budget
-                .sub(Some(input), after.saturating_sub(open.bytes(input)));
+            write_out(spec, open, spill, &mut self.budget);
         }
         if self.budget.held() >= budget && !open.over_budget {
             let held = (0..spec.inputs()).map(|input| open.bytes(input)).sum();
@@ -187,6 +184,9 @@ impl Component {
         if let Some((slot, mut open)) = self.open.pop_first() {
             self.end_session(slot);
             open.fill(spec, &self.tables);
+            if let Some(spill) = self.spill.as_mut().filter(|_| open.has_spilled()) {
+                write_out(spec, &mut open, spill, &mut self.budget);
+            }
             let reading = self.spill.as_ref().map_or(0, |spill| open.reading(spill));
             self.budget.add(Some(FIRST), reading);
             self.closing = Some(Closing::new(spec, open, &self.uid, reading));

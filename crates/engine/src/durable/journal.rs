@@ -303,8 +303,27 @@ impl Journal {
         let end = first.saturating_add(count);
         match self.done.last_mut() {
             Some(last) if last.end == first => last.end = end,
-            _ => self.done.push(first..end),
+            _ => {
+                // Runs of two inputs, or of messages that came in another order, may follow each other.
+                if self.done.len() >= 1024 && self.done.len() == self.done.capacity() {
+                    self.join_done();
+                    // Else it might soon be full again, and again.
+                    self.done.reserve(self.done.len().max(1024));
+                }
+                self.done.push(first..end);
+            }
         }
+    }
+
+    fn join_done(&mut self) {
+        self.done.sort_unstable_by_key(|run| run.start);
+        self.done.dedup_by(|run, last| {
+            let follows = last.end == run.start;
+            if follows {
+                last.end = run.end;
+            }
+            follows
+        });
     }
 
     /// What was done with since the last call goes at once.
@@ -321,15 +340,8 @@ impl Journal {
             self.batch.put(SETTLED.to_vec(), settled.to_be_bytes().to_vec());
         }
         self.due.get_or_insert(now.plus(WAIT));
-        let mut done = std::mem::take(&mut self.done);
-        done.sort_unstable_by_key(|run| run.start);
-        done.dedup_by(|run, last| {
-            let follows = last.end == run.start;
-            if follows {
-                last.end = run.end;
-            }
-            follows
-        });
+        self.join_done();
+        let done = std::mem::take(&mut self.done);
         self.batch.remove(STARTS.to_vec());
         // A batch removes ranges before it puts: what it puts itself is removed one by one.
         let first_put = self.next.saturating_sub(self.waiting.len() as u64);

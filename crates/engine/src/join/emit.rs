@@ -10,11 +10,13 @@ use super::matching::Matching;
 use super::open::{OpenWindow, Side};
 use super::progress::Progress;
 use super::spec::JoinSpec;
+use super::spilled::{Pass, Passes};
 use crate::ack::{GroupId, Messages};
 use crate::aggregate::Previous;
 use crate::counters::{WindowInput, WindowReport};
 use crate::expr::{self, Context};
 use crate::id::Id;
+use crate::query::Emit;
 use crate::spill::Spill;
 use crate::tokens::Tokens;
 use crate::window::Window;
@@ -56,6 +58,8 @@ pub(crate) struct FailedRow {
 pub(crate) struct Closing {
     open: OpenWindow,
     progress: Progress,
+    /// Where its messages are in the store.
+    passes: Option<Box<Passes>>,
     /// Of a query that groups its rows.
     grouping: Option<Grouping>,
     encoding: Encoding,
@@ -86,12 +90,14 @@ impl Closing {
         let groups = std::mem::take(&mut open.groups);
         let runs = std::mem::take(&mut open.runs);
         let early = std::mem::take(&mut open.early);
+        let spilled = open.spilled.take();
         if let Some(side) = open.sides.first_mut() {
             early.into_tokens().for_each(|token| side.store.push_token(token));
         }
         Closing {
             grouping: spec.groups.is_some().then_some(Grouping::Gathering(groups, runs)),
             held,
+            passes: spilled.map(|spilled| Box::new(Passes::new(*spilled, &open.sides))),
             group: None,
             last: None,
             progress: Progress::new(&spec.plan, &open.sides, tallies),
@@ -122,7 +128,69 @@ impl Closing {
         (spill, work): (&mut Option<Spill>, &mut u64),
     ) -> bool {
         let window = self.open.window;
-        let sides = &self.open.sides;
+        loop {
+            let last = match (&mut self.passes, spill.as_mut()) {
+                (Some(passes), Some(spill)) => {
+                    match passes.prepare(spec, window, &mut self.progress, (&mut *spill, &mut *work)) {
+                        Ok(Pass::Later) => return false,
+                        Ok(pass) => pass == Pass::Through,
+                        Err(error) => {
+                            spill.fail(error);
+                            return false;
+                        }
+                    }
+                }
+                _ => true,
+            };
+            if !self.join(
+                spec,
+                (uid, limit),
+                last.then_some(&mut *previous),
+                (&mut *spill, &mut *work),
+            ) {
+                return false;
+            }
+            let (Some(passes), Some(spill), false) = (&mut self.passes, spill.as_mut(), last) else {
+                break;
+            };
+            if let Err(error) = passes.end(&mut self.progress, spill) {
+                spill.fail(error);
+                return false;
+            }
+        }
+        if let (Some(spill), Some(grouping)) = (spill, self.grouping.take()) {
+            grouping.discard(spill);
+        }
+        true
+    }
+
+    /// Joins what is at hand, and, if there is nothing else, makes results of groups.
+    fn join(
+        &mut self,
+        spec: &JoinSpec,
+        (uid, limit): (&str, u64),
+        previous: Option<&mut Previous>,
+        (spill, work): (&mut Option<Spill>, &mut u64),
+    ) -> bool {
+        let window = self.open.window;
+        let (sides, sink, digest) = match self.passes.as_deref_mut() {
+            None => (&self.open.sides, None, None),
+            Some(Passes {
+                loaded, sink, digest, ..
+            }) => {
+                let numbers = loaded.numbers.as_slice();
+                (
+                    &loaded.sides,
+                    sink.as_mut().map(|sink| (sink, numbers)),
+                    Some(*digest),
+                )
+            }
+        };
+        // What waits in memory besides is half of the budget at most.
+        let limit = match spec.emit {
+            Emit::Batch if digest.is_some() => limit / 2,
+            _ => limit,
+        };
         let bound: Vec<Bound<'_>> = sides.iter().map(|_| Bound::default()).collect();
         let views: Vec<&dyn expr::Row> = bound.iter().map(|row| row as &dyn expr::Row).collect();
         let mut matching = Matching {
@@ -138,19 +206,17 @@ impl Closing {
             progress: &mut self.progress,
             groups: spec.groups.as_ref().zip(self.grouping.as_mut()),
             spill,
+            sink,
             encoder: Encoder {
                 spec,
                 uid,
                 sides,
                 limit,
+                digest,
                 to: &mut self.encoding,
             },
         };
-        let all = matching.run(work) && matching.make_groups(previous, work);
-        if all && let (Some(spill), Some(grouping)) = (spill, self.grouping.take()) {
-            grouping.discard(spill);
-        }
-        all
+        matching.run(work) && previous.is_none_or(|previous| matching.make_groups(previous, work))
     }
 
     /// Takes the results that are complete, but for the last one.
@@ -173,7 +239,10 @@ impl Closing {
             errors,
         } = self.encoding.finish(spec);
         results.splice(..0, self.last);
-        let together = self.progress.together.iter().map(Matched::count);
+        let together: Vec<u64> = match self.passes {
+            Some(passes) => passes.together,
+            None => self.progress.together.iter().map(Matched::count).collect(),
+        };
         let alone = sides.len() == 1;
         let inputs = sides.iter().zip(together).map(|(side, matched)| WindowInput {
             matched: if alone {

@@ -39,6 +39,8 @@ pub(super) struct Encoder<'a> {
     pub(super) uid: &'a str,
     pub(super) sides: &'a [Side],
     pub(super) limit: u64,
+    /// Where not all messages of the window are at hand: what stands for all of them.
+    pub(super) digest: Option<Id>,
     pub(super) to: &'a mut Encoding,
 }
 
@@ -69,6 +71,11 @@ impl Encoding {
             complete: 0,
             done: Encoded::default(),
         }
+    }
+
+    /// Whether results that are complete take a part of what they may take.
+    pub(super) fn has_to_leave(&self, limit: u64) -> bool {
+        self.complete > limit / 16
     }
 
     /// Takes the results that are complete.
@@ -102,11 +109,16 @@ impl Encoder<'_> {
     }
 
     /// Makes room in a batch. How far the outermost input has come says how long the batch will be; that is
-    /// trusted up to 64 times what there is, so that growing copies little and reserves little in vain.
+    /// trusted up to 64 times what there is, so that growing copies little and reserves little in vain. Where that is not
+    /// known, it grows by a quarter.
     fn reserve(&mut self, rows: &[u32]) {
         let used = self.to.out.len();
-        if self.to.out.capacity() - used < ROOM
-            && let (Some(side), Some(done)) = (self.sides.first(), rows.first().filter(|done| **done > 0))
+        if self.to.out.capacity() - used >= ROOM {
+            return;
+        }
+        if self.digest.is_some() {
+            self.to.out.reserve_exact(ROOM.max(used / 4));
+        } else if let (Some(side), Some(done)) = (self.sides.first(), rows.first().filter(|done| **done > 0))
         {
             let projected = used / *done as usize * side.store.len();
             let wanted = (projected + projected / 16).min(used * 64);
@@ -197,7 +209,7 @@ impl Encoder<'_> {
 
     /// Whether so much is complete that it leaves before more is made.
     pub(super) fn has_to_leave(&self) -> bool {
-        self.spec.streams() && self.to.complete > self.limit / 16
+        self.to.has_to_leave(self.limit) && self.spec.streams()
     }
 
     /// Where the next result begins, if there is room for one.
@@ -233,11 +245,12 @@ impl Encoder<'_> {
         self.id(ROW, rows)
     }
 
-    /// Stands for the groups of a window whose rows were not all found. A row that is missing can be seen to be; a
-    /// sum without it can't.
+    /// Stands for the results of a window that were not made: rows that are missing; and of groups, where not all rows
+    /// were found, all, as a sum of a part of its rows would be wrong.
     pub(super) fn incomplete(&mut self, window: Window, reason: CutShort) {
         let mut hash = Hash::of_component(FAILED, self.uid);
-        for input in &self.spec.by_name {
+        hash.row(self.digest.into_iter());
+        for input in self.spec.by_name.iter().filter(|_| self.digest.is_none()) {
             let store = &self.sides[*input].store;
             hash.row((0..store.len()).map(|row| store.id(row)));
         }
@@ -248,15 +261,25 @@ impl Encoder<'_> {
         let (start, end) = (bound(window.start), bound(window.end));
         let cause = match reason {
             CutShort::Candidates => "more combinations of messages than a window may cost",
-            CutShort::Budget => "more groups than the memory budget holds",
+            CutShort::Budget => "larger results than the memory budget lets it make",
+        };
+        let made = self.to.done.rows;
+        let left = match &self.spec.groups {
+            Some(_) if made == 0 => {
+                "groups of a part of its rows would be wrong, and none were sent".to_owned()
+            }
+            _ => format!("only the first {made} results were sent"),
+        };
+        let emit = match self.spec.emit {
+            Emit::Batch => "let results leave one by one (`emit: Each`), ",
+            Emit::Each | Emit::Updates => "",
         };
         self.to.done.failed.push(FailedRow {
             id: hash.finish(),
             data: format!(r#"{{"window":{{"start":"{start}","end":"{end}"}}}}"#).into_bytes(),
             reason: reason.reason(),
             message: format!(
-                "the window has {cause}, and groups of a part of its rows would be wrong: join by an equality, filter \
-                 more, or shorten the window"
+                "the window has {cause}, and {left}: {emit}join by an equality, filter more, or shorten the window"
             ),
         });
     }

@@ -89,6 +89,21 @@ impl Index {
         }
     }
 
+    /// One that has nothing, and hashes in the same way.
+    pub(super) fn emptied(&self) -> Index {
+        Index {
+            hasher: self.hasher.clone(),
+            groups: HashTable::new(),
+            chains: Chains::default(),
+            rows: 0,
+        }
+    }
+
+    /// The hash of a key.
+    pub(super) fn hash(&self, key: &Key<'_>) -> u64 {
+        key.hash(self.hasher.clone())
+    }
+
     /// Adds the row that is about to become the store's last; `build` computes the keys of stored
     /// rows. Gives the first row with the same key, if there is one.
     pub(super) fn add(

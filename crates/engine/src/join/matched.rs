@@ -17,6 +17,12 @@ impl Matched {
         }
     }
 
+    /// Whether a row is marked.
+    pub(super) fn is_marked(&self, row: u32) -> bool {
+        let word = self.0.get(row as usize / 64);
+        word.is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
     /// How many are marked.
     pub(super) fn count(&self) -> u64 {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()

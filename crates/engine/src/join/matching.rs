@@ -11,6 +11,7 @@ use super::index::Key;
 use super::open::Side;
 use super::plan::{Check, Plan};
 use super::progress::{Frame, Next, Progress};
+use super::spilled::Sink;
 use crate::aggregate::{GroupSpec, Previous};
 use crate::counters::CutShort;
 use crate::expr::{Context, EvalError};
@@ -35,6 +36,8 @@ pub(super) struct Matching<'a> {
     pub(super) groups: Option<(&'a GroupSpec, &'a mut Grouping)>,
     /// Where they go that don't fit.
     pub(super) spill: &'a mut Option<Spill>,
+    /// Where rows go that no results are made of yet, and, by input, which of all messages those at hand are.
+    pub(super) sink: Option<(&'a mut Sink, &'a [Vec<u32>])>,
     pub(super) encoder: Encoder<'a>,
 }
 
@@ -44,7 +47,7 @@ impl Matching<'_> {
         for input in 0..self.sides.len() {
             self.bind(input, self.progress.rows[input]);
         }
-        while *work > 0 {
+        while *work > 0 && !self.encoder.has_to_leave() {
             *work -= 1;
             if !self.advance() {
                 return true;
@@ -110,8 +113,11 @@ impl Matching<'_> {
             if plan.kind != JoinKind::Inner {
                 self.matched(at, row);
             }
-        } else {
-            self.progress.alone = plan.kind == JoinKind::Anti;
+        } else if plan.kind == JoinKind::Anti {
+            self.progress.alone = !self.progress.may_match(row);
+            if self.progress.has_met(row) {
+                return true;
+            }
         }
         self.descend(at);
         true
@@ -145,12 +151,21 @@ impl Matching<'_> {
         if let Some(matched) = self.progress.matched.get_mut(at) {
             matched.mark(row);
         }
+        let Progress { rows, block, .. } = &mut *self.progress;
+        if let Some(block) = block {
+            block.met.mark(rows[self.plan.steps[0].input]);
+        }
     }
 
     /// Goes on to the messages of the next step that had no match, now that all that may match is through.
     fn next_base(&mut self) -> bool {
         let base = self.progress.base + 1;
-        if !self.plan.keeps_right() || base >= self.plan.steps.len() {
+        let elsewhere = self
+            .progress
+            .block
+            .as_ref()
+            .is_some_and(|block| !block.last_of_first);
+        if !self.plan.keeps_right() || base >= self.plan.steps.len() || elsewhere {
             return false;
         }
         self.progress.base = base;
@@ -179,13 +194,15 @@ impl Matching<'_> {
         let plan = self.plan;
         let step = &plan.steps[at];
         let side = &self.sides[step.input];
-        let next = if !self.passes(&step.guards) {
+        // Of a message that is looked up again and again, one evaluation counts.
+        let counts = self.progress.is_last();
+        let next = if !self.passes_guards(&step.guards, counts) {
             Next::Nothing
         } else if let Some(index) = &side.index {
             match Key::eval(&step.probe, &self.cx) {
                 Ok(key) => {
                     let found = index.find(&key, &side.store, &step.build, self.single);
-                    if found.is_empty() {
+                    if found.is_empty() && counts {
                         for condition in &step.keys {
                             self.progress.tallies[*condition].turned_away += 1;
                         }
@@ -194,10 +211,10 @@ impl Matching<'_> {
                 }
                 Err(error) => {
                     // Which of them failed, nobody asks of a lookup by more than one.
-                    if let Some(condition) = step.keys.first() {
+                    if let Some(condition) = step.keys.first().filter(|_| counts) {
                         self.progress.tallies[*condition].failed += 1;
+                        self.encoder.error(&error);
                     }
-                    self.encoder.error(&error);
                     Next::Nothing
                 }
             }
@@ -205,7 +222,17 @@ impl Matching<'_> {
             Next::Scan(0)
         };
         let next = self.narrow(at, next);
-        self.progress.frames.push(Frame::new(next));
+        let settled = self.progress.may_match(self.progress.rows[plan.steps[0].input]);
+        self.progress.frames.push(Frame { next, settled });
+    }
+
+    fn passes_guards(&mut self, guards: &[Check], counts: bool) -> bool {
+        if counts {
+            return self.passes(guards);
+        }
+        guards
+            .iter()
+            .all(|guard| guard.program.test(&self.cx) == Ok(true))
     }
 
     fn bind(&mut self, input: usize, row: u32) {
@@ -307,6 +334,12 @@ impl Matching<'_> {
     }
 
     fn encode(&mut self) {
+        if let (Some((sink, numbers)), Some(spill)) = (&mut self.sink, self.spill.as_mut()) {
+            if let Err(error) = sink.push(spill, (self.sides, numbers), &self.progress.rows) {
+                spill.fail(error);
+            }
+            return;
+        }
         let taken = match &mut self.groups {
             Some((spec, grouping)) => {
                 let id = self.encoder.row_id(&self.progress.rows);
@@ -325,17 +358,18 @@ impl Matching<'_> {
 
     /// Makes results of the groups, now that all rows are in them. Whether that is done.
     pub(super) fn make_groups(&mut self, previous: &mut Previous, work: &mut u64) -> bool {
-        let Some((spec, grouping)) = &mut self.groups else {
-            return true;
-        };
         if let Some(reason) = self.progress.cut_short {
             self.encoder.incomplete(self.single.window, reason);
             return true;
         }
+        let Some((spec, grouping)) = &mut self.groups else {
+            return true;
+        };
         let encoder = &mut self.encoder;
         let made = grouping.make(spec, self.single.window, previous, encoder, (self.spill, work));
         made.unwrap_or_else(|reason| {
             self.progress.cut_short = Some(reason);
+            self.encoder.incomplete(self.single.window, reason);
             true
         })
     }

@@ -4,7 +4,7 @@
 //! the type of the join allows that, equalities between inputs become keys of an index that is built on arrival
 //! ([`index`]), and the rest is checked when the window closes ([`matching`]), on combinations whose keys agree. So
 //! the work grows with the messages and the rows, not with the product of the inputs. What an outer join keeps
-//! without a match is found by what [`matched`] remembers.
+//! without a match is found by what [`matched`] remembers. Messages that outgrow memory wait in the store ([`spilled`]).
 
 mod bound;
 mod chains;
@@ -24,6 +24,7 @@ mod progress;
 mod ranges;
 mod session;
 mod spec;
+mod spilled;
 mod store;
 mod table;
 mod timing;

@@ -5,6 +5,7 @@ use super::early::Early;
 use super::grouping;
 use super::index::{Index, Key};
 use super::spec::JoinSpec;
+use super::spilled::Spilled;
 use super::store::Store;
 use crate::aggregate::Groups;
 use crate::counters::{Tally, WindowInput};
@@ -49,6 +50,8 @@ pub(crate) struct OpenWindow {
     pub(super) groups: Groups,
     /// Those that did not fit, in the order in which they were written.
     pub(super) runs: Vec<Run>,
+    /// Of any other query: messages that did not fit.
+    pub(super) spilled: Option<Box<Spilled>>,
     pub(super) early: Early,
     /// By condition.
     pub(super) tallies: Vec<Tally>,
@@ -69,6 +72,7 @@ impl OpenWindow {
             errors: 0,
             groups: Groups::new(),
             runs: Vec::new(),
+            spilled: None,
             early: Early::default(),
             tallies: vec![Tally::default(); spec.plan.conditions.len()],
             over_budget: false,
@@ -77,23 +81,39 @@ impl OpenWindow {
 
     /// Bytes that an input's messages take.
     pub(crate) fn bytes(&self, input: usize) -> u64 {
-        self.sides[input].bytes() + self.groups.bytes() as u64 + self.early.bytes()
+        let spilled = self.spilled.as_ref().filter(|_| input == 0);
+        let spilled = spilled.map_or(0, |spilled| spilled.bytes());
+        self.sides[input].bytes() + self.groups.bytes() as u64 + self.early.bytes() + spilled
     }
 
     /// Bytes of what [`OpenWindow::spill`] can write.
     pub(crate) fn gathered(&self) -> u64 {
-        self.groups.bytes() as u64
+        let rows = |side: &Side| side.store.row_bytes() + side.index.as_ref().map_or(0, Index::bytes);
+        (self.groups.bytes() + self.sides.iter().map(rows).sum::<usize>()) as u64
+    }
+
+    /// Whether some of its messages are in the store. When it closes, all are.
+    pub(crate) fn has_spilled(&self) -> bool {
+        self.spilled.is_some()
     }
 
     /// Bytes that it takes to read again what was written.
     pub(crate) fn reading(&self, spill: &Spill) -> u64 {
+        if self.spilled.is_some() {
+            return 2 * spill.part() + spill.reading(usize::MAX);
+        }
         spill.reading(self.runs.len())
     }
 
-    /// Writes the groups to the store.
-    pub(crate) fn spill(&mut self, spill: &mut Spill) -> Result<(), StateError> {
-        self.runs.push(self.groups.spill(spill)?);
-        Ok(())
+    /// Writes what is gathered to the store: groups, or messages.
+    pub(crate) fn spill(&mut self, spec: &JoinSpec, spill: &mut Spill) -> Result<(), StateError> {
+        if spec.gathers_groups() {
+            self.runs.push(self.groups.spill(spill)?);
+            return Ok(());
+        }
+        let inputs = self.sides.len();
+        let spilled = self.spilled.get_or_insert_with(|| Box::new(Spilled::new(inputs)));
+        spilled.write(spec, self.window, &mut self.sides, spill)
     }
 
     /// The window's bounds.

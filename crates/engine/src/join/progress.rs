@@ -39,6 +39,17 @@ impl Frame {
     }
 }
 
+/// Of a join of two inputs that are too large for memory, and are joined block by block: what is at hand.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Which messages of the first input's block have had a match, in this block of the second or in one before.
+    pub(super) met: Matched,
+    /// Whether this is the last block of the second input.
+    pub(super) last: bool,
+    /// Whether this is the last block of the first input.
+    pub(super) last_of_first: bool,
+}
+
 /// How far a join has come.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -67,6 +78,8 @@ pub(super) struct Progress {
     pub(super) found: Vec<u32>,
     /// Their order, and how many of them are encoded, once they are complete.
     pub(super) order: Option<(Vec<u32>, usize)>,
+    /// What of its inputs is at hand, where not all is.
+    pub(super) block: Option<Block>,
 }
 
 impl Progress {
@@ -86,7 +99,44 @@ impl Progress {
             tallies,
             found: Vec::new(),
             order: None,
+            block: None,
         }
+    }
+
+    /// Begins again with other messages of the same window.
+    pub(super) fn renew(&mut self, plan: &Plan, sides: &[Side]) {
+        let tallies = std::mem::take(&mut self.tallies);
+        *self = Progress {
+            candidates: self.candidates,
+            cut_short: self.cut_short,
+            ..Progress::new(plan, sides, tallies)
+        };
+    }
+
+    /// Has found these rows before, in order, and looks for no others.
+    pub(super) fn repeat(&mut self, rows: Vec<u32>) {
+        let width = self.rows.len().max(1);
+        // Some thousand at most.
+        let count = u32::try_from(rows.len() / width).unwrap_or(u32::MAX);
+        self.order = Some(((0..count).collect(), 0));
+        self.found = rows;
+        self.frames.clear();
+        self.base = self.rows.len();
+    }
+
+    /// Whether a message of the first input without a match here may have one elsewhere, or has had one.
+    pub(super) fn may_match(&self, row: u32) -> bool {
+        self.has_met(row) || !self.is_last()
+    }
+
+    /// Whether a message of the first input has had a match elsewhere.
+    pub(super) fn has_met(&self, row: u32) -> bool {
+        self.block.as_ref().is_some_and(|block| block.met.is_marked(row))
+    }
+
+    /// Whether what is evaluated once for each message of the first input is evaluated for the last time.
+    pub(super) fn is_last(&self) -> bool {
+        self.block.as_ref().is_none_or(|block| block.last)
     }
 
     /// Looks for no more rows.

@@ -267,14 +267,20 @@ impl JoinSpec {
         self.sends_updates() || self.groups.as_ref().is_some_and(GroupSpec::has_trigger)
     }
 
-    /// Whether what its windows gather can leave memory and come back when they close: nothing of it is asked for before.
+    /// Whether what its windows gather can leave memory and come back when they close: nothing of it is asked for before,
+    /// and what is read together is at most two inputs.
     pub(crate) fn spills(&self) -> bool {
-        self.groups.is_some() && self.inputs() == 1 && !self.leaves_early()
+        self.inputs() <= 2 && self.tables.is_empty() && !self.leaves_early()
+    }
+
+    /// Whether its windows gather groups, and of messages no more than their acks need.
+    pub(crate) fn gathers_groups(&self) -> bool {
+        self.groups.is_some() && self.inputs() == 1
     }
 
     /// Whether a window's results leave as they are made: each is an event of its own.
     pub(crate) fn streams(&self) -> bool {
-        self.groups.is_some() && self.emit == Emit::Each
+        self.emit == Emit::Each && !self.is_looked_up_at_once()
     }
 
     /// Whether groups that change are sent again and again.

@@ -73,6 +73,15 @@ impl Store {
         }
     }
 
+    /// Forgets all rows, but not the handles of their messages.
+    pub(super) fn clear(&mut self) {
+        let tokens = std::mem::take(&mut self.tokens);
+        *self = Store {
+            tokens,
+            ..Store::new()
+        };
+    }
+
     /// Notes a message that nothing is kept of but what its ack needs.
     pub(super) fn push_token(&mut self, token: u64) {
         self.tokens.push(token);
@@ -158,6 +167,11 @@ impl Store {
     pub(super) fn into_tokens(mut self) -> Tokens {
         self.tokens.shrink();
         self.tokens
+    }
+
+    /// Bytes allocated for rows.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.bytes() - self.tokens.bytes()
     }
 
     /// Bytes allocated.

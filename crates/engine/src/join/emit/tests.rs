@@ -71,6 +71,7 @@ fn close(query: &Query, limit: u64, messages: &[Message], slices: &[u64]) -> Clo
     }
     let mut closing = Closing::new(&spec, open, "uid", 0);
     let mut slices = slices.iter().cycle();
+    let (mut results, mut failed) = (Vec::new(), Vec::new());
     loop {
         let mut work = *slices.next().unwrap();
         if closing.advance(
@@ -80,9 +81,22 @@ fn close(query: &Query, limit: u64, messages: &[Message], slices: &[u64]) -> Clo
             &mut Previous::default(),
             (&mut None, &mut work),
         ) {
-            return closing.finish(&spec);
+            let mut closed = closing.finish(&spec);
+            results.append(&mut closed.results);
+            failed.append(&mut closed.failed);
+            return Closed {
+                results,
+                failed,
+                ..closed
+            };
         }
-        assert_eq!(work, 0, "it stops only when its work is done");
+        let leaves = closing.encoding.has_to_leave(limit);
+        assert!(work == 0 || leaves, "it stops only when its work is done");
+        if spec.streams() {
+            let (some, others) = closing.take();
+            results.extend(some);
+            failed.extend(others);
+        }
     }
 }
 

@@ -1,0 +1,317 @@
+//! Joins of windows larger than the memory budget: what comes out is what would with all the memory in the world, in
+//! the same order and with the same ids.
+
+// Helpers outside of the test functions may fail the test too.
+#![allow(clippy::unwrap_used)]
+
+mod spilled;
+
+use proptest::prelude::*;
+use spilled::{Full, LENGTH, Reading, World, config};
+use streaming_engine::counters::WindowReport;
+use streaming_engine::query::{Emit, EventTime, JoinKind, Query, QueryInput, Windows};
+use streaming_engine::time::Time;
+
+/// Of some, no key; of some, a text; and something that takes room.
+fn payload((at, k, v): &Reading) -> String {
+    let key = match k % 8 {
+        0 => String::new(),
+        1 => format!("\"k\":\"{k}\","),
+        _ => format!("\"k\":{k},"),
+    };
+    let room = "x".repeat(usize::from(*k) % 90);
+    format!("{{{key}\"t\":{at},\"v\":{v},\"s\":\"{room}\"}}")
+}
+
+fn world(query: &Query, budget: u64) -> World {
+    let names = ["a", "b"];
+    let mut world = World::new(config(
+        &names[..query.inputs.len().clamp(1, 2)],
+        query.clone(),
+        budget,
+    ));
+    world.payload = payload;
+    world.dead_letters = Some(Vec::new());
+    world
+}
+
+fn inputs(count: usize, bound: Option<i64>) -> Vec<QueryInput> {
+    let input = |variable: &&str| QueryInput {
+        variable: (*variable).to_owned(),
+        time: bound.map(|bound| EventTime {
+            timestamp: format!("{variable}.t"),
+            out_of_orderness: bound,
+            idle_timeout: Some(100_000),
+        }),
+        ..QueryInput::default()
+    };
+    ["a", "b"][..count].iter().map(input).collect()
+}
+
+fn joins() -> impl Strategy<Value = Query> {
+    let kind = prop::sample::select(vec![
+        JoinKind::Inner,
+        JoinKind::Left,
+        JoinKind::Right,
+        JoinKind::Full,
+        JoinKind::Anti,
+    ]);
+    let on = prop::sample::select(vec![
+        "a.k == b.k",
+        "a.k == b.k && a.v <= b.v",
+        "a.k == b.k && a.v > 0 && b.v < 20",
+        "int(a.k) % 3 == int(b.k) % 3",
+        "a.v < b.v && b.v < a.v + 40",
+    ]);
+    let filter = prop::option::of(prop::sample::select(vec!["a.v != 7", "a.v + 1 > -900"]));
+    let emit = prop::sample::select(vec![Emit::Each, Emit::Batch]);
+    let windows = prop_oneof![
+        3 => Just(Windows::Tumbling { length: LENGTH }),
+        1 => Just(Windows::Hopping { length: LENGTH, slide: LENGTH / 2 }),
+    ];
+    let make =
+        |(kind, on, filter, emit, windows, select): (JoinKind, &str, Option<&str>, Emit, Windows, u8)| {
+            let anti = kind == JoinKind::Anti;
+            let query = Query {
+                inputs: inputs(2, None),
+                windows,
+                join: kind,
+                on: Some(on.to_owned()),
+                filter: filter.map(str::to_owned),
+                emit,
+                ..Query::default()
+            };
+            match select {
+                0 => query,
+                1 if !anti => Query {
+                    group_by: vec!["b.v".to_owned()],
+                    select: Some("[b.v, count(), first(a.t), last(a.v), collect(b.t)]".to_owned()),
+                    ..query
+                },
+                _ if anti => Query {
+                    select: Some("[a.t, a.v, a.s, 100 / a.v]".to_owned()),
+                    ..query
+                },
+                _ => Query {
+                    select: Some("[a.t, b.t, a.v, b.v, a.s]".to_owned()),
+                    ..query
+                },
+            }
+        };
+    (kind, on, filter, emit, windows, 0..4u8).prop_map(make)
+}
+
+fn readings(most: usize) -> impl Strategy<Value = Vec<(usize, Reading)>> {
+    let keys = prop_oneof![Just(4u16), Just(300u16)];
+    keys.prop_flat_map(move |keys| {
+        let reading = (0..2usize, (0..2 * LENGTH, 0..keys, -50..50i32));
+        prop::collection::vec(reading, 0..most)
+    })
+    .prop_map(|mut readings| {
+        readings.sort_by_key(|(_, (at, ..))| *at);
+        readings
+    })
+}
+
+/// What does not depend on how it was joined.
+fn outcome(reports: &[WindowReport]) -> Vec<impl PartialEq + std::fmt::Debug + use<>> {
+    let of = |report: &WindowReport| (report.window, report.inputs.clone(), report.rows, report.errors);
+    reports.iter().map(of).collect()
+}
+
+/// The budget of one that has to send the largest of these results.
+fn budget(query: &Query, large: &World, budget: u64) -> u64 {
+    let largest = large.accepted.iter().map(|event| event.data().len() as u64).max();
+    match query.emit {
+        Emit::Batch => budget.max(3 * largest.unwrap_or_default()),
+        _ => budget,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_is_joined_from_the_store_is_the_same(
+        query in joins(),
+        readings in readings(300),
+        least in 6_000..60_000u64,
+    ) {
+        let mut large = world(&query, 1 << 30);
+        for (input, reading) in &readings {
+            large.give(*input, *reading);
+        }
+        large.finish();
+        let mut small = world(&query, budget(&query, &large, least));
+        for (input, reading) in &readings {
+            small.give(*input, *reading);
+        }
+        small.finish();
+        prop_assert_eq!(&small.accepted, &large.accepted);
+        prop_assert_eq!(&small.by_id, &large.by_id);
+        prop_assert_eq!(outcome(&small.reports), outcome(&large.reports));
+        prop_assert_eq!(&small.durable.counters().expression_errors, &large.durable.counters().expression_errors);
+        prop_assert_eq!(small.durable.counters().held_bytes, 0);
+        prop_assert!(!small.has_runs());
+    }
+
+    #[test]
+    fn a_death_at_any_effect_changes_nothing(
+        query in joins(),
+        event_time in any::<bool>(),
+        readings in readings(200),
+        least in 6_000..60_000u64,
+        deaths in prop::collection::vec(1..400usize, 0..4),
+    ) {
+        let query = Query {
+            inputs: inputs(2, event_time.then_some(100)),
+            ..query
+        };
+        let mut whole = world(&query, 1 << 30);
+        for (input, reading) in &readings {
+            whole.give(*input, *reading);
+        }
+        whole.finish();
+        let mut torn = world(&query, budget(&query, &whole, least));
+        torn.deaths = deaths.into();
+        for (input, reading) in &readings {
+            torn.give(*input, *reading);
+        }
+        torn.finish();
+        prop_assert_eq!(&torn.by_id, &whole.by_id);
+    }
+
+    #[test]
+    fn messages_of_one_input_are_sent_in_order(
+        readings in readings(300),
+        batch in any::<bool>(),
+        select in prop::option::of(Just("[a.t, a.v, a.s]".to_owned())),
+    ) {
+        let query = Query {
+            inputs: inputs(1, None),
+            windows: Windows::Tumbling { length: LENGTH },
+            select,
+            emit: if batch { Emit::Batch } else { Emit::Each },
+            ..Query::default()
+        };
+        let mut large = world(&query, 1 << 30);
+        for (_, reading) in &readings {
+            large.give(0, *reading);
+        }
+        large.finish();
+        let mut small = world(&query, budget(&query, &large, 8_000));
+        for (_, reading) in &readings {
+            small.give(0, *reading);
+        }
+        small.finish();
+        prop_assert_eq!(&small.accepted, &large.accepted);
+        prop_assert_eq!(outcome(&small.reports), outcome(&large.reports));
+    }
+}
+
+fn keyed(emit: Emit) -> Query {
+    Query {
+        inputs: inputs(2, None),
+        windows: Windows::Tumbling { length: LENGTH },
+        on: Some("a.k == b.k".to_owned()),
+        select: Some("[a.k, a.v, b.v]".to_owned()),
+        emit,
+        ..Query::default()
+    }
+}
+
+/// Many times what fits, once of many keys and once of a single one, which is cut into blocks.
+#[test]
+fn the_budget_holds_with_more_messages_than_memory() {
+    const BUDGET: u64 = 512 * 1024;
+    for (keys, on) in [
+        (20_000u16, "a.k == b.k"),
+        (1, "a.k == b.k && a.v <= b.v && a.v >= b.v"),
+    ] {
+        let query = Query {
+            on: Some(on.to_owned()),
+            ..keyed(Emit::Each)
+        };
+        let mut world = World::new(config(&["a", "b"], query, BUDGET));
+        let count = if keys == 1 { 4_000u16 } else { 20_000 };
+        for number in 0..count {
+            let key = |step: u32| u16::try_from(u32::from(number) * step % u32::from(keys)).unwrap();
+            world.give(0, (1, key(7_919), i32::from(number)));
+            world.give(1, (1, key(1), i32::from(number)));
+        }
+        assert!(!world.paused, "{keys} keys");
+        world.finish();
+        assert!(world.most < BUDGET, "{} held", world.most);
+        assert!(!world.has_runs(), "nothing is left of what was written");
+        assert_eq!(world.accepted.len(), usize::from(count));
+        for (number, event) in world.accepted.iter().enumerate() {
+            let number = u32::try_from(number).unwrap();
+            let key = number * 7_919 % u32::from(keys);
+            let other = if keys == 1 { number } else { key };
+            assert_eq!(
+                *event.data(),
+                *format!("[{key},{number},{other}]").as_bytes(),
+                "in the order in which they came"
+            );
+        }
+    }
+}
+
+/// A batch that can't be made is told of where its rows would have gone, and is no loss in silence.
+#[test]
+fn a_batch_that_does_not_fit_is_a_dead_letter() {
+    let mut world = World::new(config(&["a", "b"], keyed(Emit::Batch), 64 * 1024));
+    world.dead_letters = Some(Vec::new());
+    for number in 0..200 {
+        world.give(0, (1, 1, number));
+        world.give(1, (1, 1, number));
+    }
+    world.finish();
+    let letters = world.dead_letters.unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = letters[0].dead_letter.as_ref().unwrap();
+    assert_eq!(letter.reason, "ResultOverBudget");
+    assert!(letter.message.contains("emit: Each"), "{}", letter.message);
+    assert_eq!(world.accepted.len(), 1, "as many of them as fit");
+    assert_eq!(world.durable.counters().dead_lettered["ResultOverBudget"], 1);
+}
+
+#[test]
+fn a_full_disk_stops_a_join_and_loses_nothing() {
+    let query = Query {
+        join: JoinKind::Full,
+        ..keyed(Emit::Each)
+    };
+    let run = |world: &mut World| {
+        for number in 0..400u16 {
+            world.give(0, (1, number % 90, i32::from(number)));
+            world.give(1, (1, number % 80, 1));
+        }
+        world.until(1_000_000);
+    };
+    let mut whole = world(&query, 1 << 30);
+    run(&mut whole);
+    whole.finish();
+    let mut failed = 0;
+    for writes in (4..).step_by(5) {
+        let mut world = world(&query, 30_000);
+        let full = Box::new(Full(world.disk.open(), writes));
+        let Ok(durable) = World::open(&world.config, full, Time(0)) else {
+            continue;
+        };
+        world.durable = durable;
+        world.recover();
+        run(&mut world);
+        let fails = world.durable.failure().is_some();
+        if fails {
+            failed += 1;
+            world.crash();
+        }
+        world.finish();
+        assert_eq!(world.by_id, whole.by_id);
+        if !fails {
+            break;
+        }
+    }
+    assert!(failed > 5, "{failed}");
+}
