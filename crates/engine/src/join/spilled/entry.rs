@@ -13,16 +13,12 @@ pub(super) fn key(bucket: u16, input: usize, number: u32) -> [u8; 7] {
 }
 
 /// What [`key`] was made of.
-pub(super) fn place(key: &[u8]) -> Option<(usize, usize, u32)> {
+pub(super) fn place(key: &[u8]) -> Option<(u16, usize, u32)> {
     let [b0, b1, input, number @ ..] = key else {
         return None;
     };
     let number = u32::from_be_bytes(number.try_into().ok()?);
-    Some((
-        usize::from(u16::from_be_bytes([*b0, *b1])),
-        usize::from(*input),
-        number,
-    ))
+    Some((u16::from_be_bytes([*b0, *b1]), usize::from(*input), number))
 }
 
 /// Appends a message.

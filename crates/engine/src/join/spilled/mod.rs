@@ -11,6 +11,8 @@ mod entry;
 mod loaded;
 mod passes;
 
+use std::collections::BTreeMap;
+
 use super::bound::{MISSING, Single};
 use super::index::Key;
 use super::open::Side;
@@ -26,6 +28,8 @@ pub(super) use passes::{Pass, Passes, Sink};
 const BUCKETS: u16 = 1024;
 /// What a message takes in memory besides what is written of it.
 const ROW: u64 = 64;
+/// What it takes to know the size of a part.
+const SIZE: usize = 32;
 
 /// What of a window's messages is in the store.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub(super) struct Spilled {
     /// In each, messages by part, input and number.
     runs: Vec<Run>,
     /// By part: bytes that its messages take in memory.
-    sizes: Vec<u64>,
+    sizes: BTreeMap<u16, u64>,
     /// By input: how many messages.
     counts: Vec<u32>,
     /// Stands for all of them, whatever their order.
@@ -44,7 +48,7 @@ impl Spilled {
     pub(super) fn new(inputs: usize) -> Spilled {
         Spilled {
             runs: Vec::new(),
-            sizes: vec![0; usize::from(BUCKETS)],
+            sizes: BTreeMap::new(),
             counts: vec![0; inputs],
             digest: Id([0; 16]),
         }
@@ -52,7 +56,7 @@ impl Spilled {
 
     /// Bytes that it takes to know of them.
     pub(super) fn bytes(&self) -> u64 {
-        (self.sizes.len() * size_of::<u64>() + self.runs.capacity() * size_of::<Run>()) as u64
+        (self.sizes.len() * SIZE + self.runs.capacity() * size_of::<Run>()) as u64
     }
 
     /// Writes the messages that are in memory. None are left there, but what their acks need.
@@ -86,7 +90,7 @@ impl Spilled {
                 .filter(|number| *number < MISSING);
             let number = number.ok_or_else(too_many)?;
             writer.push(spill, &entry::key(bucket, input, number), &value)?;
-            self.sizes[usize::from(bucket)] += value.len() as u64 + ROW;
+            *self.sizes.entry(bucket).or_default() += value.len() as u64 + ROW;
             let sum = u128::from_le_bytes(self.digest.0);
             let id = u128::from_le_bytes(sides[input].store.id(row as usize).0);
             self.digest = Id(sum.wrapping_add(id).to_le_bytes());

@@ -1,6 +1,8 @@
 //! Joins a window whose messages are in the store, pass by pass: some parts, or two blocks, at a time, and then what
 //! was found, in the order in which one join of all would have found it.
 
+use std::collections::BTreeMap;
+
 use super::super::bound::MISSING;
 use super::super::open::Side;
 use super::super::progress::Progress;
@@ -32,10 +34,10 @@ pub(in crate::join) enum Pass {
 enum Stage {
     /// What is joined next is not known.
     Choosing,
-    /// The parts before this one are.
-    Loading(usize),
+    /// The parts up to this one are.
+    Loading(u16),
     /// A part is cut into blocks.
-    Splitting(Blocks),
+    Splitting(u16, Blocks),
     /// Blocks are joined.
     Pairing(Blocks),
     /// Results are made of what was found.
@@ -50,9 +52,8 @@ pub(in crate::join) struct Passes {
     from: Merged,
     /// What was read, and belongs to another part.
     ahead: Option<Entry>,
-    sizes: Vec<u64>,
-    /// Parts before this one are through.
-    bucket: usize,
+    /// By part that is not through: bytes that its messages take in memory.
+    sizes: BTreeMap<u16, u64>,
     stage: Stage,
     /// By input: messages of the parts that are read, with their numbers.
     read: Vec<Vec<(u32, Box<[u8]>)>>,
@@ -110,7 +111,6 @@ impl Passes {
             from: Merged::new(spilled.runs, Vec::new()),
             ahead: None,
             sizes: spilled.sizes,
-            bucket: 0,
             stage: Stage::Choosing,
             read: sides.iter().map(|_| Vec::new()).collect(),
             loaded: Loaded::new(sides),
@@ -144,11 +144,11 @@ impl Passes {
                         self.begin(spec, window, progress, spill);
                     }
                 }
-                Stage::Splitting(mut blocks) => {
-                    self.stage = if self.split(&mut blocks, spill, work)? {
+                Stage::Splitting(bucket, mut blocks) => {
+                    self.stage = if self.split((bucket, &mut blocks), spill, work)? {
                         Stage::Pairing(blocks)
                     } else {
-                        Stage::Splitting(blocks)
+                        Stage::Splitting(bucket, blocks)
                     };
                 }
                 Stage::Pairing(mut blocks) if blocks.are_left() && progress.cut_short.is_none() => {
@@ -159,7 +159,6 @@ impl Passes {
                 }
                 Stage::Pairing(blocks) => {
                     self.clear();
-                    self.bucket += 1;
                     spill.remove(blocks.into_runs())?;
                 }
                 Stage::Emitting => self.emit(spec, progress, (spill, work))?,
@@ -183,8 +182,7 @@ impl Passes {
             self.found.extend(Some(run).filter(|run| !run.is_empty()));
         }
         match &mut self.stage {
-            Stage::Loading(until) => {
-                self.bucket = *until;
+            Stage::Loading(_) => {
                 self.stage = Stage::Choosing;
                 for (sum, marks) in self.together.iter_mut().zip(&progress.together) {
                     *sum += marks.count();
@@ -205,21 +203,20 @@ impl Passes {
     /// As many parts as fit into memory together; one by itself that doesn't; or, after the last, what was found. The
     /// messages of a single input make a row each, and need not be found.
     fn choose(&mut self, spec: &JoinSpec, progress: &Progress, part: u64) {
-        let sizes = self.sizes.iter().enumerate().skip(self.bucket);
-        let first = sizes.clone().find(|(_, size)| **size > 0);
         let joins = spec.inputs() > 1;
-        self.stage = match first {
+        self.stage = match self.sizes.pop_first() {
             Some((bucket, size)) if joins && progress.cut_short.is_none() => {
-                self.bucket = bucket;
-                if *size > part {
-                    Stage::Splitting(Blocks::default())
+                if size > part {
+                    Stage::Splitting(bucket, Blocks::default())
                 } else {
-                    let mut sum = 0;
-                    let fit = sizes.skip_while(|(at, _)| *at < bucket).take_while(|(_, size)| {
-                        sum += **size;
-                        sum <= part
-                    });
-                    Stage::Loading(bucket + fit.count())
+                    let (mut until, mut sum) = (bucket, size);
+                    while let Some(next) = self.sizes.first_entry()
+                        && sum + next.get() <= part
+                    {
+                        until = *next.key();
+                        sum += next.remove();
+                    }
+                    Stage::Loading(until)
                 }
             }
             // Groups of a part of their rows would be wrong.
@@ -244,9 +241,9 @@ impl Passes {
         }
     }
 
-    /// Reads the messages of the parts before one, and brings them in the order in which they came. Whether that were
+    /// Reads the messages of the parts up to one, and brings them in the order in which they came. Whether that were
     /// all.
-    fn load(&mut self, until: usize, spill: &mut Spill, work: &mut u64) -> Result<bool, StateError> {
+    fn load(&mut self, until: u16, spill: &mut Spill, work: &mut u64) -> Result<bool, StateError> {
         loop {
             let entry = match self.next(spill, work)? {
                 Next::Entry(entry) => entry,
@@ -254,7 +251,7 @@ impl Passes {
                 Next::End => break,
             };
             let (bucket, input, number) = entry::place(&entry.0).ok_or_else(torn)?;
-            if bucket >= until {
+            if bucket > until {
                 self.ahead = Some(entry);
                 break;
             }
@@ -272,8 +269,13 @@ impl Passes {
     }
 
     /// Cuts a part into blocks. Whether that was all of it.
-    fn split(&mut self, blocks: &mut Blocks, spill: &mut Spill, work: &mut u64) -> Result<bool, StateError> {
-        let part = spill.part();
+    fn split(
+        &mut self,
+        (part, blocks): (u16, &mut Blocks),
+        spill: &mut Spill,
+        work: &mut u64,
+    ) -> Result<bool, StateError> {
+        let fits = spill.part();
         loop {
             let entry = match self.next(spill, work)? {
                 Next::Entry(entry) => entry,
@@ -281,11 +283,11 @@ impl Passes {
                 Next::End => break,
             };
             let (bucket, input, _) = entry::place(&entry.0).ok_or_else(torn)?;
-            if bucket > self.bucket {
+            if bucket > part {
                 self.ahead = Some(entry);
                 break;
             }
-            blocks.push((input, &entry.0, &entry.1), part, spill)?;
+            blocks.push((input, &entry.0, &entry.1), fits, spill)?;
         }
         blocks.end_block(spill)?;
         Ok(true)
