@@ -215,14 +215,14 @@ impl Case {
         if self.grouped && apart && (self.crashes.is_empty() || self.kept && !self.is_timed()) {
             self.looks_back = random.random_bool(0.5);
         }
-        if !self.grouped || self.brokers.len() > 1 {
-            return;
-        }
-        if !session && !self.looks_back && random.random_bool(0.4) {
+        if self.grouped && self.brokers.len() == 1 && !session && !self.looks_back && random.random_bool(0.4)
+        {
             self.emit = Emit::Updates;
         }
-        if self.event_time && self.kept && self.idle.iter().all(Option::is_none) && random.random_bool(0.6) {
-            self.budget = Some(random.random_range(4..16) * 1024);
+        // What leaves memory: groups, and the messages of one or two inputs.
+        let leaves = self.brokers.len() <= 2 && self.event_time && self.kept;
+        if leaves && self.idle.iter().all(Option::is_none) && random.random_bool(0.6) {
+            self.budget = Some(random.random_range(1..16) * 1024);
         }
     }
 

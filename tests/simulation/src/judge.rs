@@ -16,6 +16,7 @@ impl World<'_> {
             .dead_letter
             .as_ref()
             .is_some_and(|letter| letter.reason == "Late")
+            || cut_window(event).is_some()
             || self.case.event_time && !self.case.is_timed()
         {
             Ok(text(&event.data()))
@@ -26,8 +27,16 @@ impl World<'_> {
 
     pub(crate) fn is_settled(&self, output: usize, row: &str) -> bool {
         let at = (output, row.to_owned());
-        self.accepted.contains_key(&at) || self.refused.contains(&at) && self.dead.contains(row)
+        self.accepted.contains_key(&at)
+            || self.refused.contains(&at) && self.dead.contains(row)
+            || self.was_cut(row)
     }
+
+    /// Whether a row is one of a window that had no room for all of them.
+    fn was_cut(&self, row: &str) -> bool {
+        self.cut.contains(&bounds(row))
+    }
+
     /// Everything has come to rest.
     pub(crate) fn judge(&self) -> Result<(), String> {
         // What `previous` reads of four groups stays.
@@ -59,7 +68,7 @@ impl World<'_> {
             if times == 0 && self.is_exact() {
                 return Err(format!("{row} should not have come"));
             }
-            if ids.len() > times && self.is_exact() && self.names_last() {
+            if ids.len() > times && self.is_exact() && self.names_last() && !self.was_cut(row) {
                 return Err(format!("{row} came as {ids:?}"));
             }
         }
@@ -134,9 +143,8 @@ impl World<'_> {
 
     /// Whether what comes of a row's window depends on when the component died.
     pub(crate) fn doubts(&self, row: &str) -> bool {
-        let fields: Vec<Value> = serde_json::from_str(row).unwrap_or_default();
-        let bound = |at: usize| fields.get(at).and_then(Value::as_i64).unwrap_or_default();
-        self.lateness.doubts(self.case, bound(0), bound(1))
+        let (start, end) = bounds(row);
+        self.lateness.doubts(self.case, start, end)
     }
 
     /// Whether windows are the same after a death. Those of sessions depend on their messages, of which MQTT gives again
@@ -167,6 +175,25 @@ impl World<'_> {
         self.stats.crashes == 0
             || self.case.event_time && (self.case.kept || whole || self.case.emit == Emit::Each)
     }
+}
+
+/// A row's window.
+fn bounds(row: &str) -> (i64, i64) {
+    let fields: Vec<Value> = serde_json::from_str(row).unwrap_or_default();
+    let bound = |at: usize| fields.get(at).and_then(Value::as_i64).unwrap_or_default();
+    (bound(0), bound(1))
+}
+
+/// The window that a dead letter is about, if it stands for results that had no room.
+pub(crate) fn cut_window(event: &Event) -> Option<(i64, i64)> {
+    let letter = event.dead_letter.as_ref()?;
+    let data: Value = serde_json::from_slice(&event.data()).ok()?;
+    let bound = |which: &str| {
+        let time: jiff::Timestamp = data["window"][which].as_str()?.parse().ok()?;
+        Some(time.as_microsecond())
+    };
+    let window = bound("start").zip(bound("end"));
+    window.filter(|_| letter.reason == "ResultOverBudget")
 }
 
 /// What the results of a group have in common: its window and its key.

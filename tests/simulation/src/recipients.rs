@@ -5,7 +5,7 @@ use streaming_engine::component::{Effect, Target};
 use streaming_engine::delivery::Answer;
 
 use crate::case::Message;
-use crate::judge::{canonical, group, text};
+use crate::judge::{canonical, cut_window, group, text};
 use crate::oracle;
 use crate::world::{End, World};
 
@@ -13,7 +13,8 @@ impl World<'_> {
     pub(crate) fn answer(&mut self) -> Result<(), End> {
         let pick = self.random.random_range(0..self.in_flight.len());
         let (id, to, event) = self.in_flight.swap_remove(pick);
-        let content = if to == Target::Late {
+        let cut = cut_window(&event);
+        let content = if to == Target::Late || cut.is_some() {
             vec![]
         } else {
             canonical(&event)?
@@ -53,6 +54,7 @@ impl World<'_> {
             }
             (_, Target::DeadLetter(_)) => {
                 self.dead.extend(content);
+                self.cut.extend(cut);
                 Answer::Accepted
             }
         };

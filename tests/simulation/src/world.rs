@@ -49,6 +49,8 @@ pub struct World<'a> {
     pub(crate) accepted: BTreeMap<(usize, String), BTreeSet<String>>,
     pub(crate) refused: BTreeSet<(usize, String)>,
     pub(crate) dead: BTreeSet<String>,
+    /// Windows that had no room for all of their results, and said so.
+    pub(crate) cut: BTreeSet<(i64, i64)>,
     pub(crate) ids: BTreeMap<String, String>,
     pub(crate) steps: u64,
     pub(crate) crashes: VecDeque<u64>,
@@ -126,6 +128,7 @@ impl<'a> World<'a> {
             accepted: BTreeMap::new(),
             refused: BTreeSet::new(),
             dead: BTreeSet::new(),
+            cut: BTreeSet::new(),
             ids: BTreeMap::new(),
             steps: 0,
             crashes: case.crashes.iter().copied().collect(),
@@ -310,6 +313,14 @@ impl<'a> World<'a> {
                 *limit *= 2;
                 return Ok(());
             }
+        }
+        // Whoever is waited for has no more to say, which only the end of a simulation brings about. What a broker has
+        // under way may come to a paused input all the same.
+        let speaks = |input: &usize| self.next_arrival(*input).is_some();
+        if self.case.budget.is_some()
+            && let Some(input) = (0..self.waiting.len()).find(speaks)
+        {
+            return self.deliver(input);
         }
         Err(End::Wrong(format!("stuck: paused {:?}", self.paused)))
     }
