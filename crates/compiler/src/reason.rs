@@ -39,6 +39,8 @@ pub const INVALID: &str = "Invalid";
 pub const INVALID_DURATION: &str = "InvalidDuration";
 /// State that does not outlive its pod.
 pub const VOLATILE_STATE: &str = "VolatileState";
+/// A window that has to fit into memory in spite of its component's state.
+pub const WINDOW_IN_MEMORY: &str = "WindowInMemory";
 /// A quantity such as a memory limit can't be read.
 pub const INVALID_QUANTITY: &str = "InvalidQuantity";
 

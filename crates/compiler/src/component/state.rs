@@ -1,6 +1,7 @@
 //! Where a component keeps the messages of its open windows.
 
 use streaming_api::StateSpec;
+use streaming_engine::join::JoinSpec;
 use streaming_plan::{Plan, Role, State};
 
 use crate::document::Resource;
@@ -42,6 +43,19 @@ pub(super) fn keep(
         report.warning(
             resource,
             warning.help("say how much room they need, as in storage: 1Gi"),
+        );
+    }
+    if let Role::Window(query) = &plan.role
+        && let Some(what) = JoinSpec::compile(query)
+            .ok()
+            .and_then(|spec| spec.fits_or_waits())
+    {
+        let message =
+            format!("{what} stay in memory: a window that is larger pauses its inputs until it closes");
+        let warning = resource.at("spec.state", reason::WINDOW_IN_MEMORY, message);
+        report.warning(
+            resource,
+            warning.help("give the sidecar enough memory for the largest window, or shorten it"),
         );
     }
     let path = PATH.to_owned();

@@ -273,6 +273,18 @@ impl JoinSpec {
         self.inputs() <= 2 && self.tables.is_empty() && !self.leaves_early()
     }
 
+    /// Why its windows have to fit into memory even where there is a store, if they have to.
+    pub fn fits_or_waits(&self) -> Option<&'static str> {
+        match self.windows {
+            Windowing::Session(_) => Some("sessions"),
+            _ if self.spills() => None,
+            Windowing::Unbounded => Some("groups that leave by a trigger"),
+            _ if self.leaves_early() => Some("groups that are sent before their window ends"),
+            _ if !self.tables.is_empty() => Some("messages that are looked up in a Table"),
+            _ => Some("joins of more than two inputs"),
+        }
+    }
+
     /// Whether its windows gather groups, and of messages no more than their acks need.
     pub(crate) fn gathers_groups(&self) -> bool {
         self.groups.is_some() && self.inputs() == 1
