@@ -1,9 +1,10 @@
-//! Loads a component with more than it may hold, in a process of its own, checks every group, and says what that takes.
+//! Loads a component with more than it may hold, in a process of its own, checks every result, and says what that takes.
 //!
 //!     state spilled EVENTS KEYS MIB    EVENTS of KEYS in one window of an hour, within a budget of MIB, with a store
 //!     state groups EVENTS KEYS         EVENTS of KEYS in one window, without a store
+//!     state joined ROWS MIB            ROWS of each of two inputs in one window, joined within a budget of MIB, with a store
 //!
-//! It prints one row of a table, and fails if a group is wrong or more memory was taken than there should be.
+//! It prints one row of a table, and fails if a result is wrong or more memory was taken than there should be.
 //! `cargo xtask bench state` runs it and keeps the rows.
 
 #![allow(
@@ -13,6 +14,8 @@
     clippy::disallowed_macros,
     clippy::cast_precision_loss
 )]
+
+mod joined;
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -151,6 +154,9 @@ fn memory(line: &str) -> Outcome<f64> {
 fn main() -> Outcome<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| -> Outcome<u64> { Ok(args.get(at).ok_or("an argument is missing")?.parse()?) };
+    if args.first().is_some_and(|which| which == "joined") {
+        return joined::run(number(1)?, number(2)? * MIB);
+    }
     let load = Load {
         events: number(1)?,
         keys: number(2)?,
@@ -158,7 +164,7 @@ fn main() -> Outcome<()> {
     match args.first().map(String::as_str) {
         Some("spilled") => run(load, Some(number(3)? * MIB)),
         Some("groups") => run(load, None),
-        _ => Err("`spilled` or `groups`?".into()),
+        _ => Err("`spilled`, `groups` or `joined`?".into()),
     }
 }
 
