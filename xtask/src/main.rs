@@ -5,6 +5,7 @@ mod binaries;
 mod cluster;
 mod crds;
 mod e2e;
+mod faults;
 mod fuzz;
 mod images;
 mod lines;
@@ -62,6 +63,8 @@ enum Command {
         #[arg(value_enum, default_value = "sidecar")]
         what: Measured,
     },
+    /// Kill, stop, cut off and stuff sidecars between real brokers, and put what came of it into docs/reliability.md.
+    Faults(faults::Run),
     /// Fuzz the expression compiler and evaluator; the end of a long run is docs/fuzz-expr.log.
     Fuzz {
         /// How long to fuzz, in seconds.
@@ -100,6 +103,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench {
             what: Measured::State,
         } => bench::state(),
+        Command::Faults(run) => faults::run(&run),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Simulate(run) => simulate::run(&run),
         Command::Lines => lines::run(),

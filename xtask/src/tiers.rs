@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::setup::{BROKERS, CONTAINERS, JAVA, Program};
-use crate::{bench, binaries, cluster, crds, e2e, fuzz, lines, sdk, setup, shell, simulate};
+use crate::{bench, binaries, cluster, crds, e2e, faults, fuzz, lines, sdk, setup, shell, simulate};
 
 struct Tier {
     name: &'static str,
@@ -94,6 +94,13 @@ const TIERS: &[Tier] = &[
         budget: 4,
         needs: &[BROKERS],
         run: bench::short,
+    },
+    Tier {
+        name: "faults",
+        about: "sidecars killed, stopped, cut off and stuffed between real brokers, nothing lost",
+        budget: 4,
+        needs: &[BROKERS],
+        run: faults::short,
     },
     Tier {
         name: "fuzz",

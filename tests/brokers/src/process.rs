@@ -71,6 +71,19 @@ impl Process {
             .ok();
     }
 
+    /// What the system knows it by.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// None, as long as nobody else waits for it.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// Waits until it has ended, however long that takes.
     ///
     /// # Errors
