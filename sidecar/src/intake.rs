@@ -243,7 +243,8 @@ async fn subscribe(
 }
 
 /// What a consumer is called, the same after a restart. What joins runs alone, so that its pod's name, which changes,
-/// says nothing; of others there may be several, and a container that restarts keeps its pod's name.
+/// says nothing; of others there may be several, and while pods are rolled out one more than there should be. A container
+/// that restarts keeps its pod's name; a pod that is replaced leaves what it holds to the others ([`Acker::leave`]).
 fn consumer(plan: &Plan) -> String {
     let pod = match plan.role {
         Role::Window(_) => None,
@@ -319,4 +320,6 @@ async fn ack(
             return;
         }
     }
+    // The session has said that there is no more to ack, which it does at its end in good order only.
+    acker.leave().await;
 }

@@ -3,7 +3,7 @@
 //! A message comes from a [`broker`] through `intake` into a `session`, which drives the engine; what the engine
 //! makes of it goes to a `recipient`, and then the message is acked. What other components' sidecars send comes in
 //! through `inbound`, and what the component's own container sends goes out through `publish`. `admin` says how it
-//! all goes. [`run`](run()) starts and ends it.
+//! all goes. [`run`](run()) starts and ends it. When the component itself is gone, [`tear_down`](tear_down()) follows.
 
 mod admin;
 pub mod broker;
@@ -25,5 +25,7 @@ mod run;
 mod server;
 mod session;
 mod status;
+mod tear_down;
 
 pub use run::{Brokers, Listeners, Options, RunError, run};
+pub use tear_down::{Left, tear_down};

@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use streaming_plan::Plan;
 use streaming_sidecar::options::Args;
 use streaming_sidecar::{Brokers, broker, log, plan, run};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// It could not start, for something that may be different next time.
+/// It could not do it, for something that may be different next time.
 const FAILED: u8 = 1;
 /// Flags or plan are wrong, as they will be next time. What clap exits with.
 const WRONG: u8 = 2;
@@ -41,6 +43,9 @@ async fn sidecar() -> Result<(), u8> {
     })?;
     let plan = plan::read(&args.plan).map_err(|e| fail(WRONG, &e))?;
     let brokers = connections(&plan).map_err(|e| fail(WRONG, &e))?;
+    if args.tear_down {
+        return tear_down(&plan, &brokers, args.timeout).await;
+    }
     let options = args.options().await.map_err(|e| fail(FAILED, &e))?;
     let shutdown = shutdown().map_err(|e| fail(FAILED, &e))?;
     run(plan, brokers, options, shutdown)
@@ -48,7 +53,17 @@ async fn sidecar() -> Result<(), u8> {
         .map_err(|e| fail(WRONG, &e))
 }
 
-fn connections(plan: &streaming_plan::Plan) -> Result<Brokers, broker::BrokerError> {
+/// Ends what the brokers keep for a component that is no more.
+async fn tear_down(plan: &Plan, brokers: &Brokers, patience: Duration) -> Result<(), u8> {
+    let left = streaming_sidecar::tear_down(plan, brokers, patience).await;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left: Vec<String> = left.iter().map(ToString::to_string).collect();
+    Err(fail(FAILED, &format!("left on the brokers: {}", left.join("; "))))
+}
+
+fn connections(plan: &Plan) -> Result<Brokers, broker::BrokerError> {
     let streams = plan.cluster_streams.iter();
     streams
         .map(|(name, stream)| Ok((name.clone(), broker::open(name, stream)?)))

@@ -18,6 +18,10 @@ pub struct Args {
     /// The component's plan, as the operator made it.
     #[arg(long, env = "STREAMING_PLAN", value_name = "FILE")]
     pub plan: PathBuf,
+    /// Take away what the brokers keep for the component (queues, consumer groups, sessions), and end. For a component that
+    /// is deleted: what waits for it is lost.
+    #[arg(long)]
+    pub tear_down: bool,
     /// Where other components' sidecars post results for the container.
     #[arg(
         long,

@@ -116,6 +116,10 @@ impl Broker for FromFiles {
             sink: RwLock::new((properties, sink)),
         }))
     }
+
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+        self.0.open()?.broker.remove(consumer).await
+    }
 }
 
 /// A source that is given up when it can't read any more with what it was opened with.

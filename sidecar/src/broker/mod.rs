@@ -98,6 +98,10 @@ pub trait Acker: Send {
     /// # Errors
     /// As for [`Source::receive`]: they may be redelivered.
     async fn ack(&mut self, tokens: &[u64]) -> Result<(), BrokerError>;
+
+    /// Leaves what is still held to the group's other consumers: said once, by a consumer that ends in good order and
+    /// may not come back under its name. Most brokers give it to others by themselves.
+    async fn leave(&mut self) {}
 }
 
 /// Something to publish.
@@ -139,6 +143,13 @@ pub trait Broker: Send + Sync {
     /// # Errors
     /// As for [`Broker::subscribe`].
     async fn sink(&self, consumers: &[Consumer]) -> Result<Arc<dyn Sink>, BrokerError>;
+
+    /// Takes away what the broker keeps for a group that reads a topic: its queue, consumer group or session, with what
+    /// waits there. The topic itself stays, and what isn't there is no error.
+    ///
+    /// # Errors
+    /// As for [`Broker::subscribe`]; and, as transient, that somebody still reads as this group.
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError>;
 }
 
 /// A group that reads a topic, whether or not it is up.

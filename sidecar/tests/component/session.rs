@@ -58,6 +58,10 @@ impl Broker for Weak {
     async fn sink(&self, consumers: &[Consumer]) -> Result<Arc<dyn Sink>, BrokerError> {
         self.inner.sink(consumers).await
     }
+
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+        self.inner.remove(consumer).await
+    }
 }
 
 struct Dying {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use streaming_sidecar::broker::Received;
+use streaming_sidecar::broker::{Consumer, Received};
 
 use crate::common::{Bed, new_topic, numbers, publish, text, texts};
 
@@ -253,4 +253,35 @@ pub(crate) async fn a_cancelled_receive_loses_nothing(bed: &Bed) {
     }
     got.extend(reading.take(sent.len() - got.len()).await);
     assert_eq!(texts(&got), sent);
+}
+
+pub(crate) async fn what_a_group_left_is_taken_away_and_no_other_s(bed: &Bed) {
+    let topic = &*new_topic();
+    for group in ["goes", "stays"] {
+        bed.subscribe(topic, group).await.recover().await;
+    }
+    let sink = bed.sink(topic, &["goes", "stays"]).await;
+    publish(&sink, topic, ["a"]).await;
+    drop(sink);
+    let goes = Consumer {
+        topic: topic.into(),
+        group: "goes".into(),
+    };
+    let mut tries = 0;
+    while let Err(error) = bed.broker.remove(&goes).await {
+        // The broker may not have noticed yet that nobody reads any more.
+        tries += 1;
+        assert!(error.transient && tries < 1000, "{error}");
+    }
+    // Once more, and there is nothing.
+    bed.broker.remove(&goes).await.unwrap();
+    let sink = bed.sink(topic, &["stays"]).await;
+    publish(&sink, topic, ["b"]).await;
+    assert_eq!(
+        texts(&bed.subscribe(topic, "stays").await.take(2).await),
+        ["a", "b"]
+    );
+    // What it had been given is not given to a later group of its name as if it had been.
+    let mut again = bed.subscribe(topic, "goes").await;
+    assert_eq!(again.recover().await.len(), 0);
 }

@@ -45,6 +45,7 @@ mod contract {
         large_payloads_arrive_as_they_were
         a_window_of_many_messages_can_be_held_unacked
         a_cancelled_receive_loses_nothing
+        what_a_group_left_is_taken_away_and_no_other_s
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Commands as _;
 use streaming_plan::Protocol;
-use streaming_sidecar::broker::{Received, Subscription};
+use streaming_sidecar::broker::{Consumer, Received, Subscription};
 use test_brokers::Redis;
 
 use crate::common::{Bed, batch, connect, connect_redis, new_topic, numbers, publish, text, texts};
@@ -127,6 +127,49 @@ async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_hol
     let nothing = tokio::time::timeout(Duration::from_millis(1500), other.source.receive()).await;
     assert!(nothing.is_err(), "{nothing:?}");
     live.ack(&taken).await;
+}
+
+/// The hold time is a minute, and the test does not wait for it: what comes, comes because it was left.
+#[tokio::test]
+async fn what_a_consumer_leaves_is_claimed_at_once() {
+    let server = Redis::start().unwrap();
+    let bed = bed(&server);
+    let sink = bed.sink("t", &["g"]).await;
+    let mut leaving = bed.member("t", "g", "pod-a", Some(1000)).await.unwrap();
+    publish(&sink, "t", numbers(0..2500)).await;
+    let done = leaving.take_some().await;
+    leaving.ack(&done).await;
+    let held = leaving.take_some().await;
+    // As in a roll-out: the next one is there before the last one goes.
+    let mut next = bed.member("t", "g", "pod-b", Some(5000)).await.unwrap();
+    next.recover().await;
+    leaving.acker.leave().await;
+    let left_behind = 2500 - done.len();
+    assert!(left_behind > 1000 && !held.is_empty(), "{left_behind}");
+    let mut came = next.take(left_behind).await;
+    came.sort_by_key(|message| text(message).parse::<u32>().unwrap());
+    assert_eq!(texts(&came), numbers(done.len()..2500));
+    next.ack(&came).await;
+    // Nor does it read any more.
+    publish(&sink, "t", ["later"]).await;
+    assert_eq!(texts(&next.take(1).await), ["later"]);
+}
+
+#[tokio::test]
+async fn a_group_that_is_read_stays() {
+    let server = Redis::start().unwrap();
+    let bed = bed(&server);
+    let reading = bed.subscribe("t", "g").await;
+    let group = Consumer {
+        topic: "t".into(),
+        group: "g".into(),
+    };
+    let error = bed.broker.remove(&group).await.unwrap_err();
+    assert_eq!((error.reason, error.transient), ("GroupInUse", true), "{error}");
+    drop(reading);
+    while bed.broker.remove(&group).await.is_err() {}
+    let groups: redis::streams::StreamInfoGroupsReply = client(&server).xinfo_groups("t").unwrap();
+    assert!(groups.groups.is_empty());
 }
 
 #[tokio::test]

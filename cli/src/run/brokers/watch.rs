@@ -95,6 +95,10 @@ impl Broker for Watched {
             place: self.place.clone(),
         }))
     }
+
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+        self.inner.remove(consumer).await
+    }
 }
 
 struct WatchedSink {

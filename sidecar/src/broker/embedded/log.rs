@@ -101,6 +101,34 @@ impl Topics {
         log.groups.insert(group.into(), new);
     }
 
+    /// Forgets a group, unless a session of its holds messages; says whether it is gone.
+    pub(super) fn remove(&mut self, topic: &str, group: &str) -> bool {
+        let Some(log) = self.logs.get_mut(topic) else {
+            return true;
+        };
+        let Some(known) = log.groups.get(group) else {
+            return true;
+        };
+        let is_held = |offset: &u64| known.unacked.contains_key(offset) && !known.again.contains(offset);
+        if known.unacked.keys().any(is_held) {
+            return false;
+        }
+        let waiting = |offset: &u64| known.unacked.contains_key(offset) || *offset >= known.next;
+        let waited: Vec<u64> = log.entries.keys().copied().filter(waiting).collect();
+        log.groups.remove(group);
+        for offset in waited {
+            let Some(entry) = log.entries.get_mut(&offset) else {
+                continue;
+            };
+            entry.waiting -= 1;
+            if entry.waiting == 0 {
+                self.bytes -= cost(&entry.payload);
+                log.entries.remove(&offset);
+            }
+        }
+        true
+    }
+
     /// Appends a message. When there is no room, topics that nobody reads lose their oldest first.
     pub(super) fn publish(&mut self, topic: &str, payload: Bytes, now: Time) -> Result<(), Full> {
         let cost = cost(&payload);

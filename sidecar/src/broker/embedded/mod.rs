@@ -104,6 +104,16 @@ impl Broker for Embedded {
         }
         Ok(Arc::new(self.clone()))
     }
+
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+        let removed = self.shared.lock().topics.remove(&consumer.topic, &consumer.group);
+        self.shared.changed.notify_waiters();
+        if removed {
+            return Ok(());
+        }
+        let what = format!("`{}` is still read as `{}`", consumer.topic, consumer.group);
+        Err(BrokerError::new(&self.shared.name, "GroupInUse", what, true))
+    }
 }
 
 #[async_trait]

@@ -92,4 +92,8 @@ impl Broker for Mqtt {
             Publisher::start(&self.settings, reading, consumers).await?,
         ))
     }
+
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+        session::end(&self.settings, &Identity::alone(&consumer.group, &consumer.topic)).await
+    }
 }

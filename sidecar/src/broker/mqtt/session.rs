@@ -164,6 +164,13 @@ pub(super) async fn declare(
     outcome.unwrap_or_else(|_| Err(silent(settings)))
 }
 
+/// Ends the session of a component: one that begins afresh takes its place, and is over with its connection.
+pub(super) async fn end(settings: &Settings, identity: &Identity) -> Result<(), BrokerError> {
+    let mut options = options(settings, &identity.client);
+    options.set_clean_start(true).set_session_expiry_interval(Some(0));
+    connect(settings, options).await.map(|_| ())
+}
+
 /// What the answer to a subscription means.
 pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> Result<(), BrokerError> {
     match codes.first() {

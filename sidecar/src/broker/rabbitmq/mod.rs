@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lapin::options::QueueDeleteOptions;
 use lapin::types::ShortString;
 use lapin::{Channel, Queue};
 use tokio::time::Instant;
@@ -143,5 +144,24 @@ impl Broker for RabbitMq {
 
     async fn sink(&self, consumers: &[Consumer]) -> Result<Arc<dyn Sink>, BrokerError> {
         Ok(Arc::new(Publisher::start(&self.settings, consumers).await?))
+    }
+
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+        let settings = &self.settings;
+        let queue = settings.short(&session::queue_name(&consumer.group, &consumer.topic))?;
+        let connection = session::connect(settings).await?;
+        let channel = connection
+            .create_channel()
+            .await
+            .map_err(|error| explain(settings, &error))?;
+        // The exchange goes by itself with its last queue, unless it was declared to stay.
+        let unread = QueueDeleteOptions {
+            if_unused: true,
+            ..QueueDeleteOptions::default()
+        };
+        match channel.queue_delete(queue, unread).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(explain(settings, &error)),
+        }
     }
 }

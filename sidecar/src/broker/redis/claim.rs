@@ -1,6 +1,6 @@
-//! Messages that a dead consumer of the group took and never acked. One is claimed when nobody has touched it for
-//! `processingTimeout`; who is alive touches what it holds before that. For windows nothing is claimed: the messages of
-//! one window belong together, and come back when their consumer does.
+//! Messages that another consumer of the group took and never acked. One is claimed when nobody has touched it for
+//! `processingTimeout`; who is alive touches what it holds before that, and who ends in good order makes it look so. For
+//! windows nothing is claimed: the messages of one window belong together, and come back when their consumer does.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ use super::tokens::{Held, Id};
 
 /// Claimed at once.
 const CHUNK: usize = 100;
+/// The longest time between two looks: a consumer that ends in good order leaves what it holds, and nobody says when.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// When to claim.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +62,8 @@ impl Claims {
     }
 
     /// How long a read may block without delaying a claim.
-    pub(super) fn every(&self) -> Duration {
-        self.times.every
+    pub(super) fn wait(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
     }
 
     /// Claims, if it is time for it. Gives entries with the deliveries that they have had.
@@ -91,7 +93,7 @@ impl Claims {
         let dead: HashMap<Id, u32> = dead.map(|(id, _, deliveries)| (id, deliveries)).collect();
         // A full answer that was all ours would come again at once.
         if !full || dead.is_empty() {
-            self.due = Instant::now() + self.times.every;
+            self.due = Instant::now() + self.times.every.min(LOOK);
         }
         if dead.is_empty() {
             return Ok(Vec::new());

@@ -16,6 +16,12 @@ pub(super) fn is_group_there(error: &RedisError) -> bool {
     error.code() == Some("BUSYGROUP")
 }
 
+/// There is no such stream, so it has no groups.
+pub(super) fn is_nothing_there(error: &RedisError) -> bool {
+    let said = error.detail().unwrap_or_default();
+    error.code() == Some("NOGROUP") || said.contains("requires the key to exist")
+}
+
 /// Turns a client's error into ours. Redis's own words hold no credentials; addresses are ours.
 pub(super) fn explain(link: &Link, error: &RedisError) -> BrokerError {
     let fault = |reason, transient, what: String| BrokerError::new(&link.name, reason, what, transient);

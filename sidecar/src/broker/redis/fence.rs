@@ -3,25 +3,35 @@
 
 use std::fmt::Write as _;
 
-use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
+use redis::{ErrorKind, RedisResult, ServerErrorKind};
 
+use super::super::Consumer;
 use super::Member;
 
 /// Names this connection, after it ended others of that name. Where the user may not do that, nothing happens.
 pub(super) async fn raise(connection: &mut MultiplexedConnection, member: &Member) {
-    if let Err(error) = end_others(connection, &name(member)).await {
+    let name = name(member);
+    let mut set = redis::cmd("CLIENT");
+    set.arg("SETNAME").arg(&name);
+    let raised = match end(connection, &name).await {
+        Ok(()) => set.exec_async(connection).await,
+        failed => failed,
+    };
+    if let Err(error) = raised {
         tracing::debug!(topic = &*member.topic, %error, "can't look for connections that were left behind");
     }
 }
 
-async fn end_others(connection: &mut MultiplexedConnection, name: &str) -> RedisResult<()> {
-    let list: String = redis::cmd("CLIENT")
-        .arg("LIST")
-        .arg("TYPE")
-        .arg("normal")
-        .query_async(connection)
-        .await?;
+/// Ends the connection of a member, and with it a read that is blocked.
+pub(super) async fn lower(connection: &mut MultiplexedConnection, member: &Member) {
+    if let Err(error) = end(connection, &name(member)).await {
+        tracing::debug!(topic = &*member.topic, %error, "can't end a connection for sure");
+    }
+}
+
+async fn end(connection: &mut MultiplexedConnection, name: &str) -> RedisResult<()> {
+    let list = clients(connection).await?;
     for id in named(&list, name) {
         redis::cmd("CLIENT")
             .arg("KILL")
@@ -30,17 +40,40 @@ async fn end_others(connection: &mut MultiplexedConnection, name: &str) -> Redis
             .exec_async(connection)
             .await?;
     }
+    Ok(())
+}
+
+/// Whether a consumer of the group is connected. Where the user may not know that, none is.
+pub(super) async fn is_read(
+    connection: &mut MultiplexedConnection,
+    consumer: &Consumer,
+) -> RedisResult<bool> {
+    let list = clients(connection).await;
+    let prefix = name_of([&consumer.topic, &consumer.group, ""]);
+    match list {
+        Ok(list) => Ok(names(&list).any(|name| name.starts_with(&prefix))),
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn clients(connection: &mut MultiplexedConnection) -> RedisResult<String> {
     redis::cmd("CLIENT")
-        .arg("SETNAME")
-        .arg(name)
-        .exec_async(connection)
+        .arg("LIST")
+        .arg("TYPE")
+        .arg("normal")
+        .query_async(connection)
         .await
 }
 
 /// Unique to a member; without spaces, which such names can't have.
 fn name(member: &Member) -> String {
+    name_of([&member.topic, &member.group, &member.consumer])
+}
+
+fn name_of(parts: [&str; 3]) -> String {
     let mut name = String::from("streaming");
-    for part in [&member.topic, &member.group, &member.consumer] {
+    for part in parts {
         name.push('/');
         for byte in part.bytes() {
             if byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte) {
@@ -56,9 +89,17 @@ fn name(member: &Member) -> String {
 
 /// The ids of the connections with a name.
 fn named<'l>(list: &'l str, name: &str) -> Vec<&'l str> {
-    let field = |line: &'l str, key: &str| line.split(' ').find_map(|field| field.strip_prefix(key));
     let lines = list.lines().filter(|line| field(line, "name=") == Some(name));
     lines.filter_map(|line| field(line, "id=")).collect()
+}
+
+/// The names of all connections that have one.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter_map(|line| field(line, "name="))
+}
+
+fn field<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    line.split(' ').find_map(|field| field.strip_prefix(key))
 }
 
 #[cfg(test)]

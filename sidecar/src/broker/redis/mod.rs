@@ -16,6 +16,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::RedisResult;
@@ -114,6 +115,7 @@ impl Broker for Redis {
             member,
             held,
             commands,
+            reading: claims.map(|_| source.tasks()),
         };
         Ok((Box::new(source), Box::new(acks)))
     }
@@ -125,5 +127,28 @@ impl Broker for Redis {
             connection,
             max_len: self.max_len,
         }))
+    }
+
+    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+        let removed = async {
+            let mut connection = self.link.connect(Duration::ZERO).await?;
+            if fence::is_read(&mut connection, consumer).await? {
+                return Ok(false);
+            }
+            let mut destroy = redis::cmd("XGROUP");
+            destroy.arg("DESTROY").arg(&consumer.topic).arg(&consumer.group);
+            match destroy.exec_async(&mut connection).await {
+                Err(error) if fault::is_nothing_there(&error) => Ok(true),
+                other => other.map(|()| true),
+            }
+        };
+        match removed.await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let what = format!("`{}` is still read as `{}`", consumer.topic, consumer.group);
+                Err(BrokerError::new(&self.link.name, "GroupInUse", what, true))
+            }
+            Err(error) => Err(fault::explain(&self.link, &error)),
+        }
     }
 }

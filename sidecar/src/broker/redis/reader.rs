@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisError, RedisResult};
 use streaming_engine::time::Time;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::super::backoff::Backoff;
 use super::super::pace::Pace;
@@ -71,6 +71,11 @@ impl Reader {
             fault,
             tasks,
         })
+    }
+
+    /// What it consists of, for who ends it.
+    pub(super) fn tasks(&self) -> Vec<AbortHandle> {
+        self.tasks.iter().map(JoinHandle::abort_handle).collect()
     }
 }
 
@@ -192,7 +197,7 @@ impl Reading {
         let block = self
             .claims
             .as_ref()
-            .map_or(BLOCK, |claims| claims.every().min(BLOCK));
+            .map_or(BLOCK, |claims| claims.wait().min(BLOCK));
         let room = match self.in_flight {
             Some(most) => self.held.room(most).await,
             None => usize::MAX,
