@@ -121,6 +121,49 @@ proptest! {
         torn.finish();
         prop_assert_eq!(&torn.by_id, &whole.by_id);
     }
+
+    /// Messages that wait for earlier ones do so in the store, too.
+    #[test]
+    fn what_waits_for_earlier_messages_keeps_its_order(
+        readings in readings(),
+        shuffle in prop::collection::vec(0..2 * LENGTH, 1000),
+        windows in prop_oneof![windows(), Just(Windows::Session { gap: 3, max: 500 })],
+        budget in 8_000..100_000u64,
+        death in prop::option::of(1..2_000usize),
+    ) {
+        let query = Query {
+            inputs: vec![QueryInput {
+                variable: "r".to_owned(),
+                time: Some(EventTime {
+                    timestamp: "r.t".to_owned(),
+                    out_of_orderness: 2 * LENGTH,
+                    idle_timeout: Some(100_000),
+                }),
+                ..QueryInput::default()
+            }],
+            ..groups(windows, Emit::Each)
+        };
+        let mut coming: Vec<(i64, Reading)> =
+            readings.iter().zip(shuffle).map(|(reading, delay)| (reading.0 + delay, *reading)).collect();
+        coming.sort_by_key(|(at, _)| *at);
+        let mut large = World::new(config(&["r"], query.clone(), 1 << 30));
+        let mut small = World::new(config(&["r"], query, budget));
+        small.deaths.extend(death);
+        for (at, reading) in coming {
+            for world in [&mut large, &mut small] {
+                world.until(at);
+                world.give(0, reading);
+            }
+        }
+        large.finish();
+        small.finish();
+        if death.is_none() {
+            prop_assert_eq!(&small.accepted, &large.accepted);
+        }
+        prop_assert_eq!(&small.by_id, &large.by_id);
+        prop_assert_eq!(small.durable.counters().held_bytes, 0);
+        prop_assert!(!small.has_runs());
+    }
 }
 
 /// How far time had come by what is done with says nothing of what is given again.

@@ -88,12 +88,21 @@ impl Component {
         let waiting = Waiting::new(at, input, message, floor, &self.row);
         self.budget.add(Some(input), waiting.bytes());
         self.reorder.push(waiting);
+        self.write_waiting();
     }
 
     /// The earliest of the messages that wait goes into its windows.
     pub(super) fn release_waiting(&mut self, spec: &JoinSpec) {
-        let Some(waiting) = self.reorder.pop() else { return };
-        self.budget.sub(Some(waiting.input), waiting.bytes());
+        let reading = self.reading_waiting();
+        let popped = self.reorder.pop(self.spill.as_mut());
+        self.budget
+            .sub(None, reading.saturating_sub(self.reading_waiting()));
+        let (waiting, bytes) = match (popped, &mut self.spill) {
+            (Ok(Some(popped)), _) => popped,
+            (Err(error), Some(spill)) => return spill.fail(error),
+            _ => return,
+        };
+        self.budget.sub(Some(waiting.input), bytes);
         waiting.restore(&mut self.row);
         // In receipt time it was given again after a start, when no window had closed.
         let takes = |_: &Component, window: Window| window.end > waiting.floor;

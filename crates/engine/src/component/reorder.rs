@@ -1,11 +1,20 @@
 //! Where messages wait until no earlier one is expected, so that whatever comes after sees them in the order in
-//! which they happened.
+//! which they happened. Those that wait longest may do so in the store ([`far`]).
+
+mod far;
 
 use std::collections::BTreeMap;
 
 use crate::id::Id;
 use crate::row::RowBuilder;
+use crate::spill::Spill;
+use crate::state::StateError;
 use crate::time::Time;
+use crate::tokens;
+use far::Far;
+
+/// What messages are in the order of. The last tells those apart that are the same otherwise.
+type Key = (Time, usize, Id, u64);
 
 /// A message that waits.
 pub(super) struct Waiting {
@@ -44,6 +53,14 @@ impl Waiting {
         row.restore(&self.slots, &self.text);
     }
 
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.floor.0.to_be_bytes());
+        tokens::write(self.token, out);
+        tokens::write(self.slots.len() as u64, out);
+        out.extend_from_slice(&self.slots);
+        out.extend_from_slice(self.text.as_bytes());
+    }
+
     /// Bytes that it takes while it waits.
     pub(super) fn bytes(&self) -> u64 {
         (self.slots.len() + self.text.len() + 2 * size_of::<Waiting>()) as u64
@@ -53,7 +70,11 @@ impl Waiting {
 /// Messages by when they happened, then by input and id. What can't be told apart by that says the same.
 #[derive(Default)]
 pub(super) struct Reorder {
-    waiting: BTreeMap<(Time, usize, Id, u64), Waiting>,
+    waiting: BTreeMap<Key, Waiting>,
+    /// Bytes that they take.
+    bytes: u64,
+    /// What is in the store.
+    far: Far,
     /// Tells those apart that are the same otherwise.
     next: u64,
     /// What was taken last, and how many of the same had been before it.
@@ -64,22 +85,75 @@ impl Reorder {
     pub(super) fn push(&mut self, message: Waiting) {
         let key = (message.at, message.input, message.id, self.next);
         self.next += 1;
+        self.bytes += message.bytes();
         self.waiting.insert(key, message);
+    }
+
+    /// Bytes that messages in memory take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes that it takes to read those in the store.
+    pub(super) fn reading(&self, spill: &Spill) -> u64 {
+        self.far.bytes(spill)
+    }
+
+    /// Whether more can be read from the store.
+    pub(super) fn has_room(&self, spill: &Spill) -> bool {
+        self.far.has_room(spill)
+    }
+
+    /// Writes all but the earliest to the store. Gives what that frees, by input.
+    pub(super) fn write_out(&mut self, spill: &mut Spill) -> Result<Vec<(usize, u64)>, StateError> {
+        let from = self.waiting.keys().nth(self.waiting.len() / 4).copied();
+        let Some(from) = from else {
+            return Ok(Vec::new());
+        };
+        let late = self.waiting.split_off(&from);
+        self.far.write(&late, spill)?;
+        let freed: Vec<(usize, u64)> = late
+            .values()
+            .map(|message| (message.input, message.bytes()))
+            .collect();
+        self.bytes = self
+            .bytes
+            .saturating_sub(freed.iter().map(|(_, bytes)| bytes).sum());
+        Ok(freed)
     }
 
     /// When the earliest of them happened.
     pub(super) fn first(&self) -> Option<Time> {
-        self.waiting.first_key_value().map(|((at, ..), _)| *at)
+        let (near, far) = (self.waiting.keys().next(), self.far.first());
+        near.into_iter().chain(far).map(|(at, ..)| *at).min()
     }
 
     /// When the latest of them happened.
     pub(super) fn last(&self) -> Option<Time> {
-        self.waiting.last_key_value().map(|((at, ..), _)| *at)
+        let near = self.waiting.keys().next_back().map(|(at, ..)| *at);
+        near.max(self.far.last())
     }
 
-    /// Takes the earliest. Its id is one of its own even if the same message came before.
-    pub(super) fn pop(&mut self) -> Option<Waiting> {
-        let (_, mut message) = self.waiting.pop_first()?;
+    /// Takes the earliest, and says how many bytes of memory that frees. Its id is one of its own even if the same message
+    /// came before.
+    pub(super) fn pop(&mut self, spill: Option<&mut Spill>) -> Result<Option<(Waiting, u64)>, StateError> {
+        let near = self.waiting.keys().next();
+        let is_far = self
+            .far
+            .first()
+            .is_some_and(|far| near.is_none_or(|near| far < near));
+        let message = match spill.filter(|_| is_far) {
+            Some(spill) => self.far.pop(spill)?.map(|message| (message, 0)),
+            None => self.waiting.pop_first().map(|(_, message)| {
+                let bytes = message.bytes();
+                self.bytes = self.bytes.saturating_sub(bytes);
+                (message, bytes)
+            }),
+        };
+        Ok(message.map(|(message, bytes)| (self.tell_apart(message), bytes)))
+    }
+
+    fn tell_apart(&mut self, mut message: Waiting) -> Waiting {
         let this = (message.at, message.input, message.id);
         let repeats = match self.last {
             Some((last, count)) if last == this => count + 1,
@@ -87,10 +161,10 @@ impl Reorder {
         };
         self.last = Some((this, repeats));
         message.id = message.id.repeated(repeats);
-        Some(message)
+        message
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.far.first().is_none()
     }
 }

@@ -87,6 +87,33 @@ impl Component {
         }
     }
 
+    /// Bytes that it takes to read messages that wait in the store.
+    pub(super) fn reading_waiting(&self) -> u64 {
+        let spill = self.spill.as_ref();
+        spill.map_or(0, |spill| self.reorder.reading(spill))
+    }
+
+    /// Messages that wait for earlier ones go to the store, if they take as much as groups may.
+    pub(super) fn write_waiting(&mut self) {
+        let reorder = &mut self.reorder;
+        let many = |spill: &&mut Spill| reorder.bytes() > spill.share() && reorder.has_room(spill);
+        let Some(spill) = self.spill.as_mut().filter(many) else {
+            return;
+        };
+        let before = self.reorder.reading(spill);
+        match self.reorder.write_out(spill) {
+            Ok(freed) => {
+                for (input, bytes) in freed {
+                    self.budget.sub(Some(input), bytes);
+                }
+                let after = self.reorder.reading(spill);
+                self.budget.add(None, after.saturating_sub(before));
+                self.budget.sub(None, before.saturating_sub(after));
+            }
+            Err(error) => spill.fail(error),
+        }
+    }
+
     /// While what was kept is given again nothing closes, but what would have gone into its windows by then does so
     /// now, if there is no room for it to wait.
     pub(super) fn release_early(&mut self, spec: &JoinSpec) {
@@ -98,7 +125,7 @@ impl Component {
         if self.budget.held() <= share || !spec.spills() {
             return;
         }
-        while self.reorder.first().is_some_and(|at| at < until) {
+        while self.reorder.first().is_some_and(|at| at < until) && self.failure().is_none() {
             self.release_waiting(spec);
         }
     }

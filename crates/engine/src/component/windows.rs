@@ -166,6 +166,9 @@ impl Component {
             match (waiting, closing) {
                 (Some(at), end) if end.is_none_or(|end| at < end) => {
                     self.release_waiting(spec);
+                    if self.failure().is_some() {
+                        return;
+                    }
                     work -= 1;
                 }
                 (_, Some(_)) => self.begin_closing(spec),
