@@ -135,7 +135,7 @@ proptest! {
             inputs: vec![QueryInput {
                 variable: "r".to_owned(),
                 time: Some(EventTime {
-                    timestamp: "r.t".to_owned(),
+                    timestamp: "r.t / 1000.0".to_owned(),
                     out_of_orderness: 2 * LENGTH,
                     idle_timeout: Some(100_000),
                 }),
@@ -201,6 +201,50 @@ fn what_is_given_again_keeps_its_order_where_there_is_no_room_to_wait() {
     let results: Vec<&[u8]> = world.by_id.values().map(Vec::as_slice).collect();
     assert!(results.contains(&b"[0,2]".as_slice()), "one session: {results:?}");
     assert_eq!(results.len(), 3);
+}
+
+/// What a window has left to those after it outlives it, even if all of its messages are needed by others.
+#[test]
+fn what_previous_reads_is_kept_of_windows_that_share_all_messages() {
+    let query = Query {
+        inputs: vec![QueryInput {
+            variable: "r".to_owned(),
+            time: Some(EventTime {
+                timestamp: "r.t / 1000.0".to_owned(),
+                out_of_orderness: 0,
+                idle_timeout: Some(100_000),
+            }),
+            ..QueryInput::default()
+        }],
+        windows: Windows::Hopping {
+            length: 36_000,
+            slide: 24_000,
+        },
+        filter: Some("r.v > 0".to_owned()),
+        group_by: vec!["r.k".to_owned()],
+        select: Some("[count(), previous(count())]".to_owned()),
+        emit: Emit::Each,
+        ..Query::default()
+    };
+    let mut world = World::new(config(&["r"], query, 1 << 20));
+    // The last but one is in no window, and so done with when that one is.
+    for reading in [(0, 1, 1), (6_000, 1, 1), (13_000, 1, 1), (13_500, 1, -1), (14_000, 1, 1)] {
+        world.give(0, reading);
+    }
+    world.until(14_000);
+    assert_eq!(
+        world.by_id.len(),
+        1,
+        "the window that ends at 12 ms: {:?}",
+        world.by_id
+    );
+    world.durable.sync();
+    world.carry_out();
+    world.crash();
+    world.give(0, (40_000, 1, 1));
+    world.finish();
+    let results: Vec<&[u8]> = world.by_id.values().map(Vec::as_slice).collect();
+    assert!(results.contains(&b"[4,2]".as_slice()), "{results:?}");
 }
 
 /// Ten times as many groups as fit, and more runs than are read at once.

@@ -72,6 +72,8 @@ pub(super) struct Journal {
     acks: VecDeque<Given>,
     /// What is done with, and still written down.
     done: Vec<Range<Number>>,
+    /// What windows that are done with have left to `previous`, and is not written down.
+    past: Vec<Past>,
     /// Ids of the last [`RECENT`] messages, and from which number on.
     recent: FxHashSet<Id>,
     recent_ids: VecDeque<(Number, Id)>,
@@ -125,6 +127,7 @@ impl Journal {
             due: None,
             acks: VecDeque::new(),
             done: Vec::new(),
+            past: Vec::new(),
             recent: FxHashSet::default(),
             recent_ids: VecDeque::new(),
             decoder: Decoder::new(max_message_bytes),
@@ -330,10 +333,13 @@ impl Journal {
     /// With it goes how far the component is done, so that it is known of no message less than of all that it shared
     /// a window with.
     pub(super) fn settle(&mut self, settled: Option<Time>, past: Vec<Past>, now: Time) {
+        // A window may be done with when all of its messages are needed by others still: what is kept of it goes with the
+        // next that goes, and with how far all is done by then.
+        self.past.extend(past);
         if self.done.is_empty() {
             return;
         }
-        for (group, past) in past {
+        for (group, past) in self.past.drain(..) {
             self.batch.put([&[PAST], &*group].concat(), past);
         }
         if let Some(Time(settled)) = settled {
