@@ -39,7 +39,7 @@ fn inputs(count: usize, bound: Option<i64>) -> Vec<QueryInput> {
     let input = |variable: &&str| QueryInput {
         variable: (*variable).to_owned(),
         time: bound.map(|bound| EventTime {
-            timestamp: format!("{variable}.t"),
+            timestamp: format!("{variable}.t / 1000.0"),
             out_of_orderness: bound,
             idle_timeout: Some(100_000),
         }),

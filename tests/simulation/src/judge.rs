@@ -111,7 +111,7 @@ impl World<'_> {
             let row = row.content.to_string();
             for output in 0..self.case.outputs {
                 let last = self.updates.get(&(output, group(&row)?));
-                let refused = self.refused.iter().any(|(to, _)| *to == output);
+                let refused = self.was_cut(&row) || self.refused.iter().any(|(to, _)| *to == output);
                 if !refused && last.is_none_or(|(_, last)| *last != row) {
                     return Err(format!("the last update of {row} for {output} is {last:?}"));
                 }

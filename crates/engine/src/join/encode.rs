@@ -275,7 +275,8 @@ impl Encoder<'_> {
             Emit::Each | Emit::Updates => "",
         };
         self.to.done.failed.push(FailedRow {
-            id: hash.finish(),
+            // Of messages that are grouped as they come, nothing is left to name it by.
+            id: hash.finish().in_window(window),
             data: format!(r#"{{"window":{{"start":"{start}","end":"{end}"}}}}"#).into_bytes(),
             reason: reason.reason(),
             message: format!(

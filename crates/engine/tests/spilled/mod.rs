@@ -213,10 +213,16 @@ impl World {
     }
 
     pub fn finish(&mut self) {
-        self.until(self.now.0 + 1_000_000);
-        self.durable.sync();
-        self.carry_out();
-        assert!(self.durable.is_idle());
+        // The process may die at the last of its acks.
+        let mut lives = None;
+        while lives != Some(self.deaths.len()) {
+            lives = Some(self.deaths.len());
+            self.until(self.now.0 + 1_000_000);
+            self.durable.sync();
+            self.carry_out();
+        }
+        assert_eq!(self.durable.failure(), None);
+        assert!(self.durable.is_idle(), "{:?}", self.durable.counters());
         assert_eq!(self.acked.len(), self.given.len());
     }
 
