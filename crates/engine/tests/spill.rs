@@ -228,7 +228,13 @@ fn what_previous_reads_is_kept_of_windows_that_share_all_messages() {
     };
     let mut world = World::new(config(&["r"], query, 1 << 20));
     // The last but one is in no window, and so done with when that one is.
-    for reading in [(0, 1, 1), (6_000, 1, 1), (13_000, 1, 1), (13_500, 1, -1), (14_000, 1, 1)] {
+    for reading in [
+        (0, 1, 1),
+        (6_000, 1, 1),
+        (13_000, 1, 1),
+        (13_500, 1, -1),
+        (14_000, 1, 1),
+    ] {
         world.give(0, reading);
     }
     world.until(14_000);
