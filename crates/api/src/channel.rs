@@ -46,6 +46,13 @@ use crate::workload::Workload;
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
         description = "Time since creation"
+    ),
+    printcolumn(
+        name = "Guarantees",
+        type_ = "string",
+        json_path = ".status.guarantees",
+        description = "What each hop promises, and the setting that would improve it",
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]

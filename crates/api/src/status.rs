@@ -25,6 +25,10 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub edges: Vec<Edge>,
+    /// What the edges promise, in one line. Components only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub guarantees: Option<String>,
     /// The last window that the operator has seen a component close, written twice a minute at most: why there are no
     /// rows, if there are none. Components with windows only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,4 +114,8 @@ pub struct Edge {
     /// Whether messages may be lost or repeated on the way, why, and the setting that would improve it.
     #[schemars(length(max = 4096))]
     pub guarantee: String,
+    /// The setting that would improve it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub improve: Option<String>,
 }

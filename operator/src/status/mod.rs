@@ -61,6 +61,7 @@ pub(crate) fn status(resource: &Resource, verdict: &Verdict, outcome: &Outcome, 
         conditions,
         observed_generation: resource.generation,
         edges: verdict.edges.iter().take(MOST_EDGES).map(edge).collect(),
+        guarantees: guarantees(&verdict.edges),
         last_window: None,
     }
 }
@@ -74,6 +75,7 @@ pub(crate) fn is_told(there: &Status, now: &Status) -> bool {
     let ours = |condition: &&Condition| reason::CONDITIONS.contains(&condition.type_.as_str());
     there.observed_generation == now.observed_generation
         && there.edges == now.edges
+        && there.guarantees == now.guarantees
         && there.last_window == now.last_window
         && there.conditions.iter().filter(ours).count() == now.conditions.len()
         && now
@@ -87,7 +89,15 @@ fn edge(edge: &streaming_plan::Edge) -> Edge {
         from: edge.from.clone(),
         to: edge.to.clone(),
         guarantee: edge.guarantee.to_string(),
+        improve: edge.guarantee.improve.clone(),
     }
+}
+
+/// All edges in one line, which is what a table has room for.
+fn guarantees(edges: &[streaming_plan::Edge]) -> Option<String> {
+    let one = |edge: &streaming_plan::Edge| format!("{} -> {}: {}", edge.from, edge.to, edge.guarantee);
+    let all: Vec<String> = edges.iter().map(one).collect();
+    (!all.is_empty()).then(|| text::cut(&all.join(" | "), text::MOST))
 }
 
 fn findings(resource: &Resource, verdict: &Verdict, outcome: &Outcome) -> Vec<Finding> {

@@ -62,7 +62,10 @@ fn shown(status: &Status) -> String {
             writeln!(out, "    {line}").unwrap();
         }
     }
-    for Edge { from, to, guarantee } in &status.edges {
+    for Edge {
+        from, to, guarantee, ..
+    } in &status.edges
+    {
         writeln!(out, "{from} -> {to}: {guarantee}").unwrap();
     }
     out

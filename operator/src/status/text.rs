@@ -4,7 +4,7 @@
 use streaming_compiler::Problem;
 
 /// The schema allows 32,768 bytes; a message that nobody reads to its end helps nobody.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 /// What an event's note may have (<https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>).
 pub(crate) const MOST_OF_A_NOTE: usize = 1024;
 

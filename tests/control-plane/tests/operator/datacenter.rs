@@ -56,6 +56,9 @@ fn applied_it_becomes_deployments_services_and_plans_and_says_when_it_runs() {
             .iter()
             .all(|edge| edge["guarantee"].as_str().unwrap().starts_with("at least once"))
     );
+    // Rows by receipt time may regroup after a crash, and it is said what would keep them from it.
+    let better = &edges[2]["improve"];
+    assert!(better.as_str().unwrap().contains("`timestamp`"), "{edges:#?}");
     let used = space.ready("streams/tenants", "Usable");
     assert_eq!(used, "Joiner `join-tenants-poweruse` reads it");
 
@@ -63,6 +66,15 @@ fn applied_it_becomes_deployments_services_and_plans_and_says_when_it_runs() {
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row[..2], ["join-tenants-poweruse", "20s"], "{table}");
     assert!(row[2..].join(" ").contains("True Running"), "{table}");
+    // Each hop, its promise and what would better it.
+    for edge in edges {
+        let (from, to) = (edge["from"].as_str().unwrap(), edge["to"].as_str().unwrap());
+        let promise = edge["guarantee"].as_str().unwrap();
+        assert!(table.contains(&format!("{from} -> {to}: {promise}")), "{table}");
+    }
+    assert!(table.contains("(better with event time"), "{table}");
+    // And only where it is asked for.
+    assert!(!space.kubectl("get joiners").contains("at least once"));
 }
 
 fn is_the_joiners_workload(deployment: &Value) {
