@@ -58,7 +58,7 @@ impl ApplyError {
         }
     }
 
-    fn refused<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> ApplyError {
+    pub(crate) fn refused<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> ApplyError {
         ApplyError::Refused {
             kind: K::kind(&()).into_owned(),
             name: name.to_owned(),
@@ -244,7 +244,7 @@ fn named<'s, K: Resource>(objects: &'s [std::sync::Arc<K>], name: &str) -> Optio
     found.map(|object| object.meta())
 }
 
-fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+pub(crate) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     let mut owners = meta.owner_references.iter().flatten();
     owners.find(|owner| owner.controller == Some(true))
 }

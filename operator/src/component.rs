@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use streaming_api::{ChannelSpec, JoinerSpec, PodTemplate, ProcessorSpec, StateSpec, Workload};
 use streaming_compiler::Kept;
-use streaming_plan::{Plan, Role};
+use streaming_plan::{Input, Plan, Protocol, Role};
 
 use crate::dereference::Resource;
 
@@ -32,6 +32,8 @@ pub(crate) struct Component {
     pub(crate) state: Option<(String, StateSpec)>,
     /// Where the files come from that its plan names.
     pub(crate) credentials: Vec<Kept>,
+    /// Whether brokers keep something for it, that is to go with it.
+    pub(crate) reads: bool,
     /// The plan as it is mounted.
     pub(crate) plan: String,
     /// Its name among plans: another one, other pods.
@@ -52,8 +54,9 @@ impl Component {
         credentials: Vec<Kept>,
         suspended: bool,
     ) -> Result<Component, serde_json::Error> {
-        let alone = matches!(plan.role, Role::Window(_));
+        let alone = matches!(plan.role, Role::Window(_)) || has_one_session(plan);
         let state = plan.state.as_ref().map(|state| state.path.clone());
+        let reads = !plan.inputs.is_empty();
         let plan = serde_json::to_string(plan)?;
         let mut component = Component {
             kind: resource.kind(),
@@ -69,6 +72,7 @@ impl Component {
             template: PodTemplate::default(),
             state: None,
             credentials,
+            reads,
             hash: blake3::hash(plan.as_bytes()).to_hex()[..DIGITS].to_owned(),
             plan,
         };
@@ -122,6 +126,17 @@ impl Component {
     pub(crate) fn plan_name(&self) -> String {
         format!("{}-plan-{}", self.name, self.hash)
     }
+}
+
+/// Whether it reads MQTT alone: the broker keeps one session for it, and a second pod would push the first off again and
+/// again while both are there.
+fn has_one_session(plan: &Plan) -> bool {
+    let mut inputs = plan.inputs.iter();
+    let is_mqtt = |input: &Input| {
+        let cluster = plan.cluster_streams.get(&input.source.cluster_stream);
+        cluster.is_some_and(|cluster| cluster.protocol == Protocol::Mqtt)
+    };
+    !plan.shared && inputs.any(is_mqtt)
 }
 
 fn spec<T: DeserializeOwned>(document: &Value) -> Result<T, serde_json::Error> {

@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service};
 use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::{Resource as _, ResourceExt as _};
@@ -13,6 +15,7 @@ use streaming_api::Status;
 use streaming_plan::ComponentRef;
 
 use crate::memory::{Memory, version};
+use crate::tear_down::FINALIZER;
 use crate::watch::Stores;
 
 /// One namespace.
@@ -23,6 +26,17 @@ pub(crate) struct Snapshot {
     pub(crate) services: Vec<Arc<PartialObjectMeta<Service>>>,
     pub(crate) config_maps: Vec<Arc<PartialObjectMeta<ConfigMap>>>,
     pub(crate) claims: Vec<Arc<PartialObjectMeta<PersistentVolumeClaim>>>,
+    /// Components that are being deleted, and wait for their tear-down.
+    pub(crate) leaving: Vec<Leaving>,
+    pub(crate) jobs: Vec<Arc<Job>>,
+}
+
+/// A component that is being deleted, and that we hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaving {
+    pub(crate) resource: Resource,
+    /// When it was deleted.
+    pub(crate) since: Timestamp,
 }
 
 impl Snapshot {
@@ -35,6 +49,7 @@ impl Snapshot {
         metas
             .filter_map(|meta| meta.uid.as_deref())
             .chain(self.resources.iter().map(|resource| resource.uid.as_str()))
+            .chain(self.leaving.iter().map(|leaving| leaving.resource.uid.as_str()))
             .collect()
     }
 }
@@ -48,6 +63,9 @@ pub(crate) struct Resource {
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) generation: Option<i64>,
+    /// The cache's, for writes that must not undo others'.
+    pub(crate) version: Option<String>,
+    pub(crate) finalizers: Vec<String>,
     /// The status that it has, which may be newer than the cache.
     pub(crate) status: Status,
     /// What the compiler gets.
@@ -68,12 +86,19 @@ impl Resource {
 /// Takes the snapshot.
 pub(crate) fn dereference(stores: &Stores, memory: &Memory, namespace: &str) -> Snapshot {
     let mut found: Vec<(Option<i64>, Resource)> = Vec::new();
+    let mut leaving = Vec::new();
     for (kind, store) in stores.resources.iter().enumerate() {
         for object in store.state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)) {
+            let created = object.creation_timestamp().map(|at| at.0.as_second());
+            let resource = resource(kind, namespace, &object, memory);
             // What is being deleted is gone: who refers to it should say so, and nothing is made of it any more.
-            if object.meta().deletion_timestamp.is_none() {
-                let created = object.creation_timestamp().map(|at| at.0.as_second());
-                found.push((created, resource(kind, namespace, &object, memory)));
+            match &object.meta().deletion_timestamp {
+                None => found.push((created, resource)),
+                Some(since) if resource.finalizers.iter().any(|held| held == FINALIZER) => {
+                    let since = since.0;
+                    leaving.push(Leaving { resource, since });
+                }
+                Some(_) => {}
             }
         }
     }
@@ -97,6 +122,10 @@ pub(crate) fn dereference(stores: &Stores, memory: &Memory, namespace: &str) -> 
             .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),
         claims: stores
             .claims
+            .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),
+        leaving,
+        jobs: stores
+            .jobs
             .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace)),
     };
     memory.keep_only(namespace, &snapshot.uids());
@@ -124,6 +153,8 @@ fn resource(kind: usize, namespace: &str, object: &DynamicObject, memory: &Memor
         name,
         uid,
         generation: object.meta().generation,
+        version: object.resource_version(),
+        finalizers: object.finalizers().to_vec(),
         status,
         document,
     }

@@ -26,6 +26,8 @@ fn resource(mut document: Value) -> Resource {
         name,
         uid,
         generation: Some(7),
+        version: None,
+        finalizers: Vec::new(),
         status: Status::default(),
         document,
     }

@@ -3,7 +3,8 @@
 //! [`mod@run`] starts the [`watch`]es; each change makes [`reconcile`] look at one namespace, in five steps, a module each:
 //! [`dereference`], [`validate`] (which makes each [`component`]), [`build`], [`apply`], [`status`]. Only `apply` and the
 //! writing half of `status` have a client. The words of a status are in [`reason`]; what was written is kept in
-//! [`memory`], because caches lag. What components say of themselves comes from [`last_windows`].
+//! [`memory`], because caches lag. What components say of themselves comes from [`last_windows`], and [`tear_down`] follows
+//! those that are deleted.
 
 mod apply;
 mod args;
@@ -21,6 +22,7 @@ mod reconcile;
 mod run;
 mod serve;
 mod status;
+mod tear_down;
 #[cfg(test)]
 mod tests;
 mod validate;

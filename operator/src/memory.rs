@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use streaming_api::Status;
 
+use crate::dereference::Resource;
 use crate::labels::MANAGER;
 
 /// The memory of one operator process. It may be lost: then everything is applied once more, which changes nothing.
@@ -19,6 +20,8 @@ struct Written {
     statuses: HashMap<String, Told>,
     /// By the object's uid.
     objects: HashMap<String, Applied>,
+    /// What was let go, by its uid, with its namespace.
+    released: HashMap<String, String>,
 }
 
 struct Told {
@@ -84,6 +87,16 @@ impl Memory {
         }
     }
 
+    /// A component that was deleted isn't held any more, whatever the cache says.
+    pub(crate) fn released(&self, resource: &Resource) {
+        let (uid, namespace) = (resource.uid.clone(), resource.namespace.clone());
+        self.lock().released.insert(uid, namespace);
+    }
+
+    pub(crate) fn is_released(&self, resource: &Resource) -> bool {
+        self.lock().released.contains_key(&resource.uid)
+    }
+
     /// The generation that an object has at least, whatever the cache says.
     pub(crate) fn generation(&self, live: &ObjectMeta) -> Option<i64> {
         let written = self.lock();
@@ -97,6 +110,7 @@ impl Memory {
     pub(crate) fn keep_only(&self, namespace: &str, there: &HashSet<&str>) {
         let mut written = self.lock();
         let keep = |of: &str, uid: &str| of != namespace || there.contains(uid);
+        written.released.retain(|uid, of| keep(of, uid));
         written.statuses.retain(|uid, told| keep(&told.namespace, uid));
         written
             .objects

@@ -42,6 +42,11 @@ pub const NAME_IN_USE: &str = "NameInUse";
 /// The API server refused an object of the component.
 pub const APPLY_FAILED: &str = "ApplyFailed";
 
+/// A component was deleted, and the brokers keep nothing for it any more.
+pub const TORN_DOWN: &str = "TornDown";
+/// A component was deleted, and something of it may still be on a broker.
+pub const TEAR_DOWN_FAILED: &str = "TearDownFailed";
+
 /// Every condition with its meaning, for the documentation's test.
 pub const CONDITIONS: [&str; 5] = [
     condition::READY,
@@ -52,7 +57,7 @@ pub const CONDITIONS: [&str; 5] = [
 ];
 
 /// Every reason of the operator's own, for the documentation's test.
-pub const REASONS: [&str; 13] = [
+pub const REASONS: [&str; 15] = [
     VALID,
     FOUND,
     USABLE,
@@ -66,4 +71,6 @@ pub const REASONS: [&str; 13] = [
     LAST_GOOD,
     NAME_IN_USE,
     APPLY_FAILED,
+    TORN_DOWN,
+    TEAR_DOWN_FAILED,
 ];

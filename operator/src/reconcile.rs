@@ -13,12 +13,14 @@ use streaming_api::Status;
 
 use crate::apply::{Applier, ApplyError};
 use crate::build::{Settings, build};
+use crate::component::Component;
 use crate::dereference::{Resource, Snapshot, dereference};
 use crate::last_windows::LastWindows;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::status::write::{StatusError, Writer};
 use crate::status::{self, Outcome, rollout};
+use crate::tear_down::{self, TearDown};
 use crate::validate::{Verdict, validate};
 use crate::watch::{Space, Stores};
 
@@ -42,6 +44,23 @@ impl Context {
 
     fn succeeded(&self, namespace: &str) {
         self.failures().remove(namespace);
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            client: &self.client,
+            memory: &self.memory,
+            metrics: &self.metrics,
+            recorder: &self.recorder,
+        }
+    }
+
+    fn tear_down<'a>(&'a self, writer: &'a Writer<'a>) -> TearDown<'a> {
+        TearDown {
+            client: &self.client,
+            memory: &self.memory,
+            writer,
+        }
     }
 }
 
@@ -69,7 +88,12 @@ impl Error {
 pub(crate) async fn reconcile(space: Arc<Space>, context: Arc<Context>) -> Result<Action, Error> {
     let namespace = space.name_any();
     if space.metadata.deletion_timestamp.is_some() {
-        // Nothing new can be made in it, and all that there is goes.
+        // Nothing new can be made in it, no tear-down either, and all that there is goes.
+        let snapshot = dereference(&context.stores, &context.memory, &namespace);
+        let writer = context.writer();
+        for leaving in &snapshot.leaving {
+            context.tear_down(&writer).release(leaving).await?;
+        }
         context.memory.keep_only(&namespace, &HashSet::new());
         context.succeeded(&namespace);
         return Ok(Action::await_change());
@@ -89,14 +113,20 @@ pub(crate) async fn reconcile(space: Arc<Space>, context: Arc<Context>) -> Resul
 async fn look(namespace: &str, context: &Context) -> Result<Action, Error> {
     // dereference (no client: the watches' caches)
     let snapshot = dereference(&context.stores, &context.memory, namespace);
-    if snapshot.resources.is_empty() {
+    if snapshot.resources.is_empty() && snapshot.leaving.is_empty() {
         return Ok(Action::await_change());
     }
 
     // validate (no client)
     let verdicts = validate(&snapshot.resources);
 
-    let mut result = Ok(Action::requeue(AGAIN));
+    let again = if snapshot.leaving.is_empty() {
+        AGAIN
+    } else {
+        tear_down::AGAIN
+    };
+    let mut result = Ok(Action::requeue(again));
+    let writer = context.writer();
     for (resource, verdict) in snapshot.resources.iter().zip(&verdicts) {
         let (outcome, error) = run(resource, verdict, &snapshot, context).await;
 
@@ -106,16 +136,18 @@ async fn look(namespace: &str, context: &Context) -> Result<Action, Error> {
             last_window: context.last_windows.of(resource),
             ..status::status(resource, verdict, &outcome, &Time(now))
         };
-        let writer = Writer {
-            client: &context.client,
-            memory: &context.memory,
-            metrics: &context.metrics,
-            recorder: &context.recorder,
-        };
         let written = writer.write(resource, status).await;
         let error = error.map(Error::from).or(written.err().map(Error::from));
         if let Some(error) = error {
             result = Err(error);
+        }
+    }
+
+    // and after the last status: what is being deleted (client)
+    for leaving in &snapshot.leaving {
+        let step = context.tear_down(&writer);
+        if let Err(error) = step.step(leaving, &snapshot, Timestamp::now()).await {
+            result = Err(error.into());
         }
     }
     result
@@ -144,7 +176,10 @@ async fn run(
         let objects = build(component, &context.settings);
 
         // apply (client)
-        let deployment = applier.apply(component, &objects, snapshot).await;
+        let deployment = match begin(resource, component, snapshot, context).await {
+            Ok(()) => applier.apply(component, &objects, snapshot).await,
+            Err(error) => Err(error),
+        };
         if deployment.is_err() && verdict.suspended {
             // Stopping must not wait for what can't be applied before it.
             if let Err(error) = applier.keep(resource, true, snapshot).await {
@@ -168,6 +203,28 @@ async fn run(
         },
         |outcome| (outcome, None),
     )
+}
+
+/// What comes before anything of a component runs: it must not share its name with one whose tear-down is not over, which
+/// would take away what it has on the brokers, and it must not go without one of its own.
+async fn begin(
+    resource: &Resource,
+    component: &Component,
+    snapshot: &Snapshot,
+    context: &Context,
+) -> Result<(), ApplyError> {
+    let mut leaving = snapshot.leaving.iter();
+    if let Some(earlier) = leaving.find(|leaving| leaving.resource.name == resource.name) {
+        return Err(ApplyError::Leaving {
+            kind: earlier.resource.kind().to_owned(),
+            name: resource.name.clone(),
+        });
+    }
+    if component.reads {
+        let writer = context.writer();
+        context.tear_down(&writer).hold(resource).await?;
+    }
+    Ok(())
 }
 
 /// How long to wait until a namespace that failed is looked at again, unless something in it changes before: twice as

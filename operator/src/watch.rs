@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use futures_util::stream::Stream;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, PodTemplateSpec, Service};
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta, ResourceExt};
 use kube::runtime::WatchStreamExt as _;
@@ -38,6 +39,7 @@ pub(crate) struct Stores {
     pub(crate) services: Store<PartialObjectMeta<Service>>,
     pub(crate) config_maps: Store<PartialObjectMeta<ConfigMap>>,
     pub(crate) claims: Store<PartialObjectMeta<PersistentVolumeClaim>>,
+    pub(crate) jobs: Store<Job>,
 }
 
 impl Stores {
@@ -49,7 +51,8 @@ impl Stores {
             self.deployments.wait_until_ready(),
             self.services.wait_until_ready(),
             self.config_maps.wait_until_ready(),
-            self.claims.wait_until_ready()
+            self.claims.wait_until_ready(),
+            self.jobs.wait_until_ready()
         );
         ready.is_ok()
     }
@@ -118,8 +121,15 @@ pub(crate) fn start(
         Api::<PartialObjectMeta<PersistentVolumeClaim>>::all(client.clone()),
         ours(),
     );
-    let reporter = reporter("PersistentVolumeClaim");
-    tasks.spawn(reporter.follow(reflector(writer, events), ResourceExt::namespace, None));
+    tasks.spawn(reporter("PersistentVolumeClaim").follow(
+        reflector(writer, events),
+        ResourceExt::namespace,
+        None,
+    ));
+
+    let (jobs, writer) = store();
+    let events = watcher(Api::<Job>::all(client.clone()), ours()).modify(slim);
+    tasks.spawn(reporter("Job").follow(reflector(writer, events), ResourceExt::namespace, None));
 
     let stores = Stores {
         namespaces,
@@ -128,6 +138,7 @@ pub(crate) fn start(
         services,
         config_maps,
         claims,
+        jobs,
     };
     (stores, tasks)
 }

@@ -10,7 +10,7 @@ use streaming_compiler::{CREDENTIALS, Keeper, Kept};
 use crate::component::Component;
 
 /// Not a name that a user would give to a volume.
-const VOLUME: &str = "streaming-credentials";
+pub(super) const VOLUME: &str = "streaming-credentials";
 
 /// The pod's volume.
 pub(super) fn volume(component: &Component) -> Option<Volume> {

@@ -3,6 +3,7 @@
 mod credentials;
 mod pod;
 mod state;
+pub(crate) mod tear_down;
 mod template;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::{DELIVER, Settings, credentials, state};
 use crate::component::Component;
 
+/// The name of our container.
+pub(super) const SIDECAR: &str = "streaming-sidecar";
 /// The key in the plan's `ConfigMap`, and so the file's name.
 pub(super) const PLAN_KEY: &str = "plan.json";
 /// Not a name that a user would give to a volume.
@@ -37,7 +39,7 @@ pub(super) fn sidecar(component: &Component, settings: &Settings) -> Container {
     let mounts = [plan].into_iter().chain(credentials::mount(component));
     let pull_policy = component.pull_policy.as_deref().unwrap_or("IfNotPresent");
     Container {
-        name: "streaming-sidecar".to_owned(),
+        name: SIDECAR.to_owned(),
         image: Some(settings.sidecar_image.clone()),
         image_pull_policy: Some(pull_policy.to_owned()),
         args: Some(vec!["--plan".to_owned(), format!("{FOLDER}/{PLAN_KEY}")]),
@@ -102,7 +104,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
 }
 
 /// Enough for a quiet component, so that a small node holds many.
-fn small() -> ResourceRequirements {
+pub(super) fn small() -> ResourceRequirements {
     let quantity = |text: &str| Quantity(text.to_owned());
     ResourceRequirements {
         requests: Some(BTreeMap::from([
@@ -114,7 +116,7 @@ fn small() -> ResourceRequirements {
 }
 
 /// What the Pod Security Standard `restricted` asks for, and a file system that can't be written to.
-fn restricted() -> SecurityContext {
+pub(super) fn restricted() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),

@@ -85,6 +85,22 @@ fn replicas_are_at_least_one_and_of_a_window_at_most_one() {
 }
 
 #[test]
+fn who_has_one_session_on_a_broker_is_replaced_and_not_rolled() {
+    let strategy = |protocol: &str, replicas: i32| {
+        let streams = STREAMS.replace("protocol: redis, properties: {redisHost: 'redis:6379'}", protocol);
+        let mut edited = resources(&format!("{streams}{PROCESSOR}"));
+        edited[3].document["spec"]["replicas"] = replicas.into();
+        let strategy = built(&edited, "proc").deployment.spec.strategy;
+        strategy.unwrap().type_.unwrap()
+    };
+    let mqtt = "protocol: mqtt, properties: {url: 'mqtt://mosquitto'}";
+    assert_eq!(strategy(mqtt, 1), "Recreate");
+    assert_eq!(strategy(mqtt, 2), "RollingUpdate");
+    let redis = "protocol: redis, properties: {redisHost: 'redis:6379'}";
+    assert_eq!(strategy(redis, 1), "RollingUpdate");
+}
+
+#[test]
 fn a_suspended_component_has_its_plan_and_no_pods() {
     let mut edited = all();
     edited[3].document["spec"]["suspend"] = true.into();

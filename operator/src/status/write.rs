@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, Resource as _};
 use serde_json::json;
 use streaming_api::Status;
@@ -71,8 +71,14 @@ impl Writer<'_> {
         }
     }
 
-    /// Events are for people who look; that one is lost must not hold up anything.
     async fn tell(&self, resource: &Resource, status: &Status) {
+        for event in event::events(&resource.status, status) {
+            self.publish(resource, event).await;
+        }
+    }
+
+    /// Events are for people who look; that one is lost must not hold up anything.
+    pub(crate) async fn publish(&self, resource: &Resource, event: Event) {
         let about = ObjectReference {
             api_version: Some(format!("{}/{}", streaming_api::GROUP, streaming_api::VERSION)),
             kind: Some(resource.kind().to_owned()),
@@ -81,30 +87,28 @@ impl Writer<'_> {
             uid: Some(resource.uid.clone()),
             ..ObjectReference::default()
         };
-        for event in event::events(&resource.status, status) {
-            tracing::info!(
-                kind = resource.kind(),
-                namespace = resource.namespace,
+        tracing::info!(
+            kind = resource.kind(),
+            namespace = resource.namespace,
+            name = resource.name,
+            reason = event.reason,
+            "{}",
+            event.note.as_deref().unwrap_or_default()
+        );
+        // The recorder counts events of one reason as one, with the first one's text. Of what is wrong with a resource,
+        // the text matters, so each is an event of its own.
+        let published = if reason::REASONS.contains(&event.reason.as_str()) {
+            in_time(self.recorder.publish(&event, &about)).await
+        } else {
+            let recorder = Recorder::new(self.client.clone(), reporter());
+            in_time(recorder.publish(&event, &about)).await
+        };
+        if let Err(error) = published {
+            tracing::warn!(
+                error = told(&error),
                 name = resource.name,
-                reason = event.reason,
-                "{}",
-                event.note.as_deref().unwrap_or_default()
+                "an event could not be told"
             );
-            // The recorder counts events of one reason as one, with the first one's text. Of what is wrong with a
-            // resource, the text matters, so each is an event of its own.
-            let published = if reason::REASONS.contains(&event.reason.as_str()) {
-                in_time(self.recorder.publish(&event, &about)).await
-            } else {
-                let recorder = Recorder::new(self.client.clone(), reporter());
-                in_time(recorder.publish(&event, &about)).await
-            };
-            if let Err(error) = published {
-                tracing::warn!(
-                    error = told(&error),
-                    name = resource.name,
-                    "an event could not be told"
-                );
-            }
         }
     }
 }

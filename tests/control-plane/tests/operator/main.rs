@@ -14,6 +14,7 @@ mod problems;
 mod restart;
 mod space;
 mod steady;
+mod tear_down;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -18,13 +18,14 @@ pub(crate) struct Space {
 }
 
 /// Plural, and where the API has it.
-const APIS: [(&str, &str); 9] = [
+const APIS: [(&str, &str); 10] = [
     ("clusterstreams", "/apis/streaming.vivien.io/v1alpha1"),
     ("streams", "/apis/streaming.vivien.io/v1alpha1"),
     ("channels", "/apis/streaming.vivien.io/v1alpha1"),
     ("joiners", "/apis/streaming.vivien.io/v1alpha1"),
     ("processors", "/apis/streaming.vivien.io/v1alpha1"),
     ("deployments", "/apis/apps/v1"),
+    ("jobs", "/apis/batch/v1"),
     ("services", "/api/v1"),
     ("configmaps", "/api/v1"),
     ("events", "/apis/events.k8s.io/v1"),
@@ -89,6 +90,14 @@ impl Space {
         output(command.arg("-p").arg(patch.to_string()));
     }
 
+    /// The same of an object's status.
+    pub(crate) fn patch_status(&self, what: &str, patch: &Value) {
+        let mut command = self.control_plane.kubectl();
+        command.args(["patch", "--namespace", self.name, "--type=merge"]);
+        command.args(["--subresource=status", what]);
+        output(command.arg("-p").arg(patch.to_string()));
+    }
+
     fn read(&self, plural: &str, name: &str) -> Value {
         let (_, api) = APIS.iter().find(|(known, _)| *known == plural).unwrap();
         let path = format!("{api}/namespaces/{}/{plural}{name}", self.name);
@@ -142,6 +151,12 @@ impl Space {
 
     /// Says what the Deployment controller would say when all pods are there, and waits until the operator says so too.
     pub(crate) fn roll_out(&self, kind: &str, name: &str) {
+        self.pods_come(name);
+        self.ready(&format!("{kind}/{name}"), "Running");
+    }
+
+    /// Says what the Deployment controller would say when all pods are there, of which there may be none.
+    pub(crate) fn pods_come(&self, name: &str) {
         let deployment = self.deployment(name, "");
         let replicas = &deployment["spec"]["replicas"];
         let status = json!({"status": {
@@ -151,21 +166,7 @@ impl Space {
             "readyReplicas": replicas,
             "availableReplicas": replicas,
         }});
-        let mut command = self.control_plane.kubectl();
-        command.args([
-            "patch",
-            "--namespace",
-            self.name,
-            "--subresource=status",
-            "--type=merge",
-        ]);
-        output(
-            command
-                .args(["deployment", name])
-                .arg("-p")
-                .arg(status.to_string()),
-        );
-        self.ready(&format!("{kind}/{name}"), "Running");
+        self.patch_status(&format!("deployment/{name}"), &status);
     }
 
     /// Waits until the operator has looked at all of the namespace after now: the last thing that it does in a look is to

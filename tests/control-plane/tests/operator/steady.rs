@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::Space;
 use crate::space::{MARKER, STREAMS, joiner};
 
-const WRITTEN: [&str; 9] = [
+const WRITTEN: [&str; 10] = [
     "clusterstreams",
     "streams",
     "channels",
@@ -15,6 +15,7 @@ const WRITTEN: [&str; 9] = [
     "processors",
     "deployments",
     "services",
+    "jobs",
     "configmaps",
     "events",
 ];
