@@ -47,14 +47,11 @@ impl Settings {
         let port = number(optional("DAPR_HTTP_PORT"), "DAPR_HTTP_PORT")?.unwrap_or(3500);
         let (broker, topic) = (required("CLUSTER_STREAM")?, required("STREAM_TOPIC")?);
         for (name, value) in [("CLUSTER_STREAM", &broker), ("STREAM_TOPIC", &topic)] {
-            // A topic may have slashes, which the sidecar reads as part of it; nothing else means something in a path.
-            if value
-                .chars()
-                .any(|c| c.is_whitespace() || c.is_control() || "?#%".contains(c))
-            {
-                bail!("{name}: `{value}` is no name that can stand in an address");
+            if value.chars().any(char::is_control) {
+                bail!("{name}: `{}` has control characters", value.escape_debug());
             }
         }
+        let (broker, topic) = (escaped(&broker), escaped(&topic));
         Ok(Settings {
             recipe,
             delay: Duration::from_micros(delay.unsigned_abs()),
@@ -62,6 +59,17 @@ impl Settings {
             address: format!("http://127.0.0.1:{port}/v1.0/publish/{broker}/{topic}"),
         })
     }
+}
+
+/// As a path has it (RFC 3986, section 3.3). A topic's slashes stay: the sidecar reads them as part of it.
+fn escaped(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 fn number(text: Option<String>, name: &str) -> Result<Option<u64>> {
@@ -89,12 +97,15 @@ mod tests {
         let settings = read(&[
             ("MESSAGE_EXPR", "[1, 2,]"),
             ("CLUSTER_STREAM", "redis"),
-            ("STREAM_TOPIC", "a/b"),
+            ("STREAM_TOPIC", "a/b c?"),
         ])
         .unwrap();
         assert_eq!(settings.delay, Duration::from_secs(1));
         assert_eq!(settings.count, None);
-        assert_eq!(settings.address, "http://127.0.0.1:3500/v1.0/publish/redis/a/b");
+        assert_eq!(
+            settings.address,
+            "http://127.0.0.1:3500/v1.0/publish/redis/a/b%20c%3F"
+        );
     }
 
     #[test]
@@ -110,7 +121,7 @@ mod tests {
             ("MESSAGE_DELAY", "soon"),
             ("MESSAGE_COUNT", "-1"),
             ("DAPR_HTTP_PORT", "http"),
-            ("STREAM_TOPIC", "what?"),
+            ("STREAM_TOPIC", "a\nb"),
             ("CLUSTER_STREAM", ""),
         ] {
             let mut variables = vec![(name, wrong)];
