@@ -61,6 +61,7 @@ pub(crate) const CONTAINERS: &[Program] = &[
     Program::new("ip", "iproute2", "ip"),
     Program::new("unshare", "util-linux", "unshare"),
     Program::new("redis-cli", "redis-tools", "redis-cli"),
+    Program::new("mosquitto_sub", "mosquitto-clients", "mosquitto_sub"),
 ];
 
 impl Program {

@@ -125,10 +125,10 @@ const TIERS: &[Tier] = &[
     },
     Tier {
         name: "cluster",
-        about: "the datacenter example on a Kubernetes node, short form",
+        about: "the examples datacenter and power-grid on a Kubernetes node, short form",
         budget: 12,
         needs: &[BROKERS, CONTAINERS],
-        run: || e2e::run(&e2e::Run::datacenter_in_short()),
+        run: || e2e::run(&e2e::Run::in_short()),
     },
 ];
 

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::kubectl::{NAMESPACE, Pod};
+use super::kubectl::Pod;
 use super::log::{Batch, batches};
-use super::{Cluster, crash, path, until};
+use super::{Cluster, crash, path, setup, until};
 
 const JOINER: &str = "join-tenants-poweruse";
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// All of it, in the order of a user's day.
 pub(super) fn run(cluster: &Cluster) -> Result<()> {
-    install(cluster)?;
+    setup::brokers(cluster, "examples/datacenter/brokers")?;
     apply(cluster)?;
     rows_of_two_windows(cluster)?;
     the_last_window_in_the_status(cluster)?;
@@ -24,33 +24,11 @@ pub(super) fn run(cluster: &Cluster) -> Result<()> {
         .kubectl
         .run(&["delete", "-k", &path("examples/datacenter")])?;
     crash::run(cluster)?;
-    nothing_is_left(cluster)
-}
-
-fn install(cluster: &Cluster) -> Result<()> {
-    cluster.say("kubectl apply -f manifests/install.yaml");
-    let kubectl = &cluster.kubectl;
-    kubectl.outside(&["apply", "--server-side", "-f", &path("manifests/install.yaml")])?;
-    kubectl.outside(&[
-        "wait",
-        "deployment/streaming-operator",
-        "--namespace=streaming-system",
-        "--for=condition=Available",
-        "--timeout=120s",
-    ])?;
-    // An earlier run that failed may have left it.
-    kubectl.outside(&["delete", "namespace", NAMESPACE, "--ignore-not-found"])?;
-    kubectl.outside(&["create", "namespace", NAMESPACE])?;
-    cluster.say("kubectl apply -k examples/datacenter/brokers");
-    kubectl.run(&["apply", "-k", &path("examples/datacenter/brokers")])?;
-    kubectl.run(&[
-        "wait",
-        "deployment",
-        "--all",
-        "--for=condition=Available",
-        "--timeout=180s",
-    ])?;
-    Ok(())
+    no_groups_and_queues_are_left(cluster)?;
+    cluster
+        .kubectl
+        .run(&["delete", "-k", &path("examples/datacenter/brokers")])?;
+    setup::nothing_is_left(cluster)
 }
 
 fn apply(cluster: &Cluster) -> Result<()> {
@@ -214,22 +192,24 @@ fn a_missing_stream(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn nothing_is_left(cluster: &Cluster) -> Result<()> {
-    cluster.say("kubectl delete, all of it");
+/// Topics stay, and with them what was published; groups and queues are a component's, and go.
+fn no_groups_and_queues_are_left(cluster: &Cluster) -> Result<()> {
     let kubectl = &cluster.kubectl;
-    kubectl.run(&["delete", "-k", &path("examples/datacenter/brokers")])?;
-    until("the namespace is as it was", 2 * MINUTE, || {
-        let kinds = "streaming,all,configmaps,secrets,jobs,leases,poddisruptionbudgets,networkpolicies,serviceaccounts,roles,rolebindings";
-        let mut left = kubectl.names(kinds)?;
-        left.retain(|name| name != "configmap/kube-root-ca.crt" && name != "serviceaccount/default");
-        Ok(if left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("there are {left:?}"))
-        })
-    })?;
-    kubectl.outside(&["delete", "namespace", NAMESPACE])?;
-    kubectl.outside(&["delete", "-f", &path("manifests/install.yaml")])?;
-    cluster.say("nothing is left");
+    let on_redis =
+        |line: &[&str]| kubectl.run(&[&["exec", "deployment/redis", "--", "redis-cli"][..], line].concat());
+    for topic in on_redis(&["--scan"])?.lines() {
+        let groups = on_redis(&["XINFO", "GROUPS", topic])?;
+        ensure!(
+            groups.trim().is_empty(),
+            "Redis has groups of {topic} still: {groups}"
+        );
+    }
+    let list = ["rabbitmqctl", "--quiet", "list_queues", "name"];
+    let queues = kubectl.run(&[&["exec", "deployment/rabbitmq", "--"][..], &list].concat())?;
+    // Dead letters wait for a person.
+    let stays = |line: &&str| ["", "name"].contains(line) || line.starts_with("dead-letter-");
+    let left: Vec<&str> = queues.lines().filter(|line| !stays(line)).collect();
+    ensure!(left.is_empty(), "RabbitMQ has queues still: {left:?}");
+    cluster.say("no groups and no queues are left on the brokers");
     Ok(())
 }

@@ -4,6 +4,8 @@ mod crash;
 mod datacenter;
 mod kubectl;
 mod log;
+mod power_grid;
+mod setup;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,10 +17,12 @@ use cluster::Node;
 use crate::{cluster as programs, shell};
 use kubectl::Kubectl;
 
-/// A test, and where it runs.
+/// Tests, and where they run.
 #[derive(Args)]
 pub(crate) struct Run {
-    test: Test,
+    /// One after the other.
+    #[arg(required = true)]
+    tests: Vec<Test>,
     /// Run on the cluster that this file's current context names, instead of one that is started and ended here. It must
     /// be a cluster for tests: the definitions and the operator are installed and removed again. Its nodes must have the
     /// images (`cargo xtask images --brokers`; then, for instance, `kind load image-archive`). The environment's
@@ -34,13 +38,15 @@ pub(crate) struct Run {
 enum Test {
     /// Two brokers, a join, edits, crashes, and nothing left at the end.
     Datacenter,
+    /// MQTT with a password from a Secret, retained results, and no session left at the end.
+    PowerGrid,
 }
 
 impl Run {
     /// What CI runs.
-    pub(crate) fn datacenter_in_short() -> Run {
+    pub(crate) fn in_short() -> Run {
         Run {
-            test: Test::Datacenter,
+            tests: vec![Test::Datacenter, Test::PowerGrid],
             kubeconfig: None,
             short: true,
         }
@@ -62,14 +68,23 @@ pub(crate) fn run(run: &Run) -> Result<()> {
         cluster.say("a node is ready; building and importing images");
         programs::load(node)?;
     }
-    let result = match run.test {
-        Test::Datacenter => datacenter::run(&cluster),
-    };
+    let result = all(&cluster, &run.tests);
     match &result {
         Ok(()) => cluster.say("passed"),
         Err(_) => cluster.kubectl.dump(),
     }
     result
+}
+
+fn all(cluster: &Cluster, tests: &[Test]) -> Result<()> {
+    setup::install(cluster)?;
+    for test in tests {
+        match test {
+            Test::Datacenter => datacenter::run(cluster)?,
+            Test::PowerGrid => power_grid::run(cluster)?,
+        }
+    }
+    setup::uninstall(cluster)
 }
 
 impl Cluster {

@@ -24,7 +24,7 @@ pub(super) struct Broker {
     writes: &'static [&'static str],
 }
 
-pub(super) const BROKERS: [Broker; 2] = [
+pub(super) const BROKERS: [Broker; 3] = [
     Broker {
         name: "redis",
         tag: "7",
@@ -43,6 +43,14 @@ pub(super) const BROKERS: [Broker; 2] = [
         ],
         folders: &["/usr/lib/erlang", "/usr/lib/rabbitmq", "/usr/share/rabbitmq"],
         writes: &["etc/rabbitmq", "var/lib/rabbitmq", "var/log/rabbitmq"],
+    },
+    Broker {
+        name: "eclipse-mosquitto",
+        tag: "2",
+        packages: &["mosquitto", "mosquitto-clients", "libc6"],
+        programs: &["mosquitto", "mosquitto_passwd", "mosquitto_sub"],
+        folders: &[],
+        writes: &["run/mosquitto"],
     },
 ];
 
