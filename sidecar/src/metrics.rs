@@ -64,6 +64,7 @@ struct Input {
     received: Counter,
     filtered: Counter,
     late: Counter,
+    repeated: Counter,
     acked: Counter,
     lag: Gauge<f64, AtomicU64>,
 }
@@ -100,6 +101,7 @@ impl Metrics {
         };
         let received = by_stream("received", "Messages that arrived, repeats included");
         let filtered = by_stream("filtered", "Messages that a filter kept out");
+        let repeated = by_stream("repeated", "CloudEvents that their producers published again");
         let late = by_stream("late", "Messages that came when all of their windows had closed");
         let acked = by_stream("acked", "Messages that were acked");
         let lag = Family::<Stream, Gauge<f64, AtomicU64>>::default();
@@ -113,6 +115,7 @@ impl Metrics {
                 received: received.get_or_create_owned(&label),
                 filtered: filtered.get_or_create_owned(&label),
                 late: late.get_or_create_owned(&label),
+                repeated: repeated.get_or_create_owned(&label),
                 acked: acked.get_or_create_owned(&label),
                 lag: lag.get_or_create_owned(&label),
             }
@@ -175,6 +178,7 @@ impl Metrics {
             input.received.inc_by(now.received - before.received);
             input.filtered.inc_by(now.filtered - before.filtered);
             input.late.inc_by(now.late - before.late);
+            input.repeated.inc_by(now.repeated - before.repeated);
             input.acked.inc_by(now.acked - before.acked);
         }
         self.matched.inc_by(now.rows - before.rows);

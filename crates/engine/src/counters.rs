@@ -38,6 +38,8 @@ pub struct InputCounters {
     pub filtered: u64,
     /// Messages that came when all of their windows had closed.
     pub late: u64,
+    /// CloudEvents that were published again while the first one waited for its turn in event time.
+    pub repeated: u64,
     /// Messages that were acked.
     pub acked: u64,
 }

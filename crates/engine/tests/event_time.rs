@@ -458,6 +458,41 @@ fn late_messages_are_dropped_or_sent_on() {
     }
 }
 
+/// A publisher that saw no confirm publishes again.
+#[test]
+fn an_event_that_is_published_again_counts_once() {
+    let event = |input, at: i64, id: &str| {
+        let data = format!(r#"{{"t":{at},"k":1,"n":{at}}}"#);
+        Message::new(
+            input,
+            0,
+            format!(r#"{{"specversion":"1.0","id":"{id}","source":"s{input}","type":"t","data":{data}}}"#),
+        )
+    };
+    let mut runner = Runner::new(config(&tumbling(100)));
+    let again = [
+        event(0, 10, "x"),
+        event(1, 11, "x"),
+        event(0, 10, "x"),
+        event(1, 11, "x"),
+        event(0, 10, "y"),
+    ];
+    deliver(&mut runner, &again);
+    deliver(&mut runner, &[event(0, 500, "end"), event(1, 500, "end")]);
+    runner.until(10 * IDLE, &mut accept);
+    let rows: Vec<_> = sent(&runner)
+        .iter()
+        .map(|event| String::from_utf8(event.data().into_owned()).unwrap())
+        .collect();
+    assert_eq!(rows, ["[10,11]", "[10,11]"], "x and y of one input, each once");
+    let inputs = &runner.component.counters().inputs;
+    assert_eq!(
+        inputs.iter().map(|input| input.repeated).collect::<Vec<_>>(),
+        [1, 1]
+    );
+    assert_eq!(runner.unacked.len(), 2, "all but what is in the open window");
+}
+
 #[test]
 fn a_late_message_still_gets_into_those_hops_that_are_open() {
     let mut query = tumbling(10);

@@ -38,12 +38,12 @@ impl Component {
         };
         let topic = self.inputs[message.input].topic(message.topic);
         // Not by its position: in another order it would have another one.
-        let (id, carried) = match &decoded.identity {
+        let (id, named, carried) = match &decoded.identity {
             Some(identity) => {
                 let carried = identity.watermark.as_deref().and_then(join::watermark);
-                (Id::of_event(&identity.source, &identity.id), carried)
+                (Id::of_event(&identity.source, &identity.id), true, carried)
             }
-            None => (Id::of_content(topic, message.payload), None),
+            None => (Id::of_content(topic, message.payload), false, None),
         };
         let watermark = match &self.clock {
             Some(clock) if self.live() => clock.watermark(),
@@ -59,7 +59,7 @@ impl Component {
         if late {
             self.late(message, (at, watermark), id, &decoded.data, now);
         } else {
-            self.wait(at, message.input, (id, message.token), watermark);
+            self.wait(at, message.input, (id, named, message.token), watermark);
             if !self.live() {
                 self.release_early(spec);
             }
@@ -80,11 +80,12 @@ impl Component {
             self.place(spec, at, message.input, (id, message.token), takes);
         } else {
             let floor = if self.overlap { self.settled } else { START };
-            self.wait(message.received, message.input, (id, message.token), floor);
+            let named = decoded.identity.is_some();
+            self.wait(message.received, message.input, (id, named, message.token), floor);
         }
     }
 
-    fn wait(&mut self, at: Time, input: usize, message: (Id, u64), floor: Time) {
+    fn wait(&mut self, at: Time, input: usize, message: (Id, bool, u64), floor: Time) {
         let waiting = Waiting::new(at, input, message, floor, &self.row);
         self.budget.add(Some(input), waiting.bytes());
         self.reorder.push(waiting);
@@ -97,12 +98,18 @@ impl Component {
         let popped = self.reorder.pop(self.spill.as_mut());
         self.budget
             .sub(None, reading.saturating_sub(self.reading_waiting()));
-        let (waiting, bytes) = match (popped, &mut self.spill) {
+        let popped = match (popped, &mut self.spill) {
             (Ok(Some(popped)), _) => popped,
             (Err(error), Some(spill)) => return spill.fail(error),
             _ => return,
         };
-        self.budget.sub(Some(waiting.input), bytes);
+        let waiting = popped.message;
+        self.budget.sub(Some(waiting.input), popped.freed);
+        if popped.again {
+            // The first one is in its windows, and is acked with them.
+            self.counters.inputs[waiting.input].repeated += 1;
+            return self.ack(waiting.input, waiting.token);
+        }
         waiting.restore(&mut self.row);
         // In receipt time it was given again after a start, when no window had closed.
         let takes = |_: &Component, window: Window| window.end > waiting.floor;

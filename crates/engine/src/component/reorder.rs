@@ -22,6 +22,8 @@ pub(super) struct Waiting {
     pub(super) input: usize,
     pub(super) id: Id,
     pub(super) token: u64,
+    /// Whether the id is its producer's: then the same once more is the same event, published again.
+    named: bool,
     /// How far event time was when it came: windows that end by then are closed for it.
     pub(super) floor: Time,
     slots: Box<[u8]>,
@@ -32,7 +34,7 @@ impl Waiting {
     pub(super) fn new(
         at: Time,
         input: usize,
-        (id, token): (Id, u64),
+        (id, named, token): (Id, bool, u64),
         floor: Time,
         row: &RowBuilder,
     ) -> Waiting {
@@ -42,6 +44,7 @@ impl Waiting {
             input,
             id,
             token,
+            named,
             floor,
             slots: slots.into(),
             text: text.into(),
@@ -56,6 +59,7 @@ impl Waiting {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.floor.0.to_be_bytes());
         tokens::write(self.token, out);
+        tokens::write(self.named.into(), out);
         tokens::write(self.slots.len() as u64, out);
         out.extend_from_slice(&self.slots);
         out.extend_from_slice(self.text.as_bytes());
@@ -65,6 +69,15 @@ impl Waiting {
     pub(super) fn bytes(&self) -> u64 {
         (self.slots.len() + self.text.len() + 2 * size_of::<Waiting>()) as u64
     }
+}
+
+/// The earliest message, taken out.
+pub(super) struct Popped {
+    pub(super) message: Waiting,
+    /// Its producer published it before.
+    pub(super) again: bool,
+    /// Bytes of memory that this frees.
+    pub(super) freed: u64,
 }
 
 /// Messages by when they happened, then by input and id. What can't be told apart by that says the same.
@@ -134,9 +147,8 @@ impl Reorder {
         near.max(self.far.last())
     }
 
-    /// Takes the earliest, and says how many bytes of memory that frees. Its id is one of its own even if the same message
-    /// came before.
-    pub(super) fn pop(&mut self, spill: Option<&mut Spill>) -> Result<Option<(Waiting, u64)>, StateError> {
+    /// Takes the earliest.
+    pub(super) fn pop(&mut self, spill: Option<&mut Spill>) -> Result<Option<Popped>, StateError> {
         let near = self.waiting.keys().next();
         let is_far = self
             .far
@@ -150,18 +162,25 @@ impl Reorder {
                 (message, bytes)
             }),
         };
-        Ok(message.map(|(message, bytes)| (self.tell_apart(message), bytes)))
+        Ok(message.map(|(message, freed)| self.tell_apart(message, freed)))
     }
 
-    fn tell_apart(&mut self, mut message: Waiting) -> Waiting {
+    /// What nobody named gets an id of its own even if the same message came before.
+    fn tell_apart(&mut self, mut message: Waiting, freed: u64) -> Popped {
         let this = (message.at, message.input, message.id);
         let repeats = match self.last {
             Some((last, count)) if last == this => count + 1,
             _ => 0,
         };
         self.last = Some((this, repeats));
-        message.id = message.id.repeated(repeats);
-        message
+        if !message.named {
+            message.id = message.id.repeated(repeats);
+        }
+        Popped {
+            again: message.named && repeats > 0,
+            message,
+            freed,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -128,6 +128,7 @@ fn decode((key, value): &Entry) -> Option<(Key, Waiting)> {
     let mut value = &**value;
     let floor = Time(i64::from_be_bytes(array(&mut value)?));
     let token = tokens::read(&mut value)?;
+    let named = tokens::read(&mut value)? != 0;
     let slots = usize::try_from(tokens::read(&mut value)?).ok()?;
     let slots = value.split_off(..slots)?;
     let message = Waiting {
@@ -135,6 +136,7 @@ fn decode((key, value): &Entry) -> Option<(Key, Waiting)> {
         input,
         id,
         token,
+        named,
         floor,
         slots: slots.into(),
         text: std::str::from_utf8(value).ok()?.into(),
