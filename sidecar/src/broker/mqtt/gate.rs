@@ -1,7 +1,8 @@
 //! What bounds the memory of a source. A broker sends as many messages as may be in flight, asked for or not, and a window
 //! may hold very many: when enough of them wait to be received, no more are read from the connection, and TCP makes the
 //! broker wait. Acks go out all the same, which is why it is the connection's reading half that stops, and why these
-//! connections have no keep-alive of MQTT's, whose answers would wait behind the messages: TCP has one of its own.
+//! connections have no keep-alive of MQTT's, whose answers would wait behind the messages: TCP has one of its own, and `pulse`
+//! asks where messages would be read and none come.
 
 use std::io;
 use std::pin::Pin;
@@ -15,6 +16,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::pulse::{Patience, Pulse};
+
 /// What may wait to be received, in bytes, before no more is read.
 const MOST: usize = 8 << 20;
 /// What a message takes beside its payload, about.
@@ -25,6 +28,12 @@ const QUIET: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(5);
 /// and what is not acknowledged for so long ends it.
 const DEAD: Duration = Duration::from_secs(30);
+
+/// How long a broker may be silent.
+const PATIENCE: Patience = Patience {
+    quiet: QUIET,
+    answer: Duration::from_secs(20),
+};
 
 /// Counts what waits.
 #[derive(Debug, Default)]
@@ -54,7 +63,7 @@ impl Gate {
 
 /// A connection that is not read from while its gate is shut.
 pub(super) struct Gated {
-    stream: TcpStream,
+    stream: Pulse<TcpStream>,
     gate: Arc<Gate>,
 }
 
@@ -67,6 +76,7 @@ impl Gated {
         let keepalive = TcpKeepalive::new().with_time(QUIET).with_interval(INTERVAL);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(DEAD))?;
+        let stream = Pulse::new(stream, PATIENCE);
         Ok(Gated { stream, gate })
     }
 }

@@ -9,6 +9,7 @@ mod acker;
 mod acks;
 mod fault;
 mod gate;
+mod pulse;
 mod session;
 mod settings;
 mod sink;

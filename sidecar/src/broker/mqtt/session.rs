@@ -23,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests that may wait for the connection.
 const REQUESTS: usize = 256;
 
+/// The fewest messages that may be unconfirmed, where none are sent.
+const NOTHING: u16 = 1;
+/// Messages that may be unconfirmed: as many as leave together. The client has a table of that size.
+const UNCONFIRMED: u16 = 4096;
+
 /// Who a client is for the broker, which keeps what comes for it under this name.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
@@ -108,6 +113,8 @@ pub(super) async fn open(
         .set_clean_start(reading.clean)
         .set_session_expiry_interval(Some(expiry))
         .set_receive_maximum(Some(most))
+        // It publishes nothing, and would keep a table for it.
+        .set_outgoing_inflight_upper_limit(NOTHING)
         .set_ack_mode(AckMode::Manual)
         .set_keep_alive(0);
     if !reading.clean {
@@ -137,7 +144,10 @@ pub(super) async fn open_publisher(settings: &Arc<Settings>) -> Result<Arc<Link>
             RandomState::new().hash_one(settings.port)
         ),
     );
-    options.set_clean_start(true).set_keep_alive(15);
+    options
+        .set_clean_start(true)
+        .set_keep_alive(15)
+        .set_outgoing_inflight_upper_limit(UNCONFIRMED);
     let (client, driver, _) = connect(settings, options).await?;
     Ok(drive(settings, client, driver, None).0)
 }
@@ -291,7 +301,7 @@ impl SessionStore for NothingOfOurs {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(self.expiry),
-            outgoing_inflight_upper_limit: None,
+            outgoing_inflight_upper_limit: Some(NOTHING),
             ack_mode: PersistedAckMode::Manual,
             last_pkid: 0,
             last_puback: 0,
