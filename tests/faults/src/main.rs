@@ -56,6 +56,14 @@ async fn all(args: Args) -> Result<bool> {
     let form = if args.short { Form::Short } else { Form::Long };
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
     println!("seed {seed}; again: cargo xtask faults --seed {seed}");
+    // Cargo names the folder after the profile.
+    let folder = args.sidecar.parent().and_then(|folder| folder.file_name());
+    let build = folder.map_or_else(|| "?".to_owned(), |name| name.to_string_lossy().into_owned());
+    let mut tally = Tally {
+        rows: Vec::new(),
+        fine: true,
+        drawn: format!("{seed}, {build}"),
+    };
     let world = Arc::new(World::new(args.sidecar, seed));
     let chosen = |fault: &Fault| args.only.is_empty() || args.only.contains(&fault.sort());
     let kinds: Vec<Kind> = Kind::ALL
@@ -65,10 +73,8 @@ async fn all(args: Args) -> Result<bool> {
     for kind in &kinds {
         tokio::task::block_in_place(|| world.broker(*kind))?;
     }
-    let (mut rows, mut fine) = (Vec::new(), true);
     for mut faults in Fault::all(form) {
         faults.retain(chosen);
-        let mut ended: Vec<Ended> = Vec::new();
         let mut running = JoinSet::new();
         for fault in faults {
             for kind in kinds.iter().copied() {
@@ -79,55 +85,52 @@ async fn all(args: Args) -> Result<bool> {
                     (fault, kind, outcome, begun.elapsed().as_secs_f64())
                 });
                 if fault.is_timed() {
-                    next(&mut running, &mut ended, &mut fine, seed).await?;
+                    tally.next(&mut running).await?;
                 }
             }
         }
-        while next(&mut running, &mut ended, &mut fine, seed).await? {}
-        let row = |(fault, kind, outcome, _): &Ended| report::row(&report::key(fault, *kind), outcome, seed);
-        rows.extend(ended.iter().map(row));
-    }
-    println!(
-        "{} runs in {:.1} minutes: {}",
-        rows.len(),
-        start.elapsed().as_secs_f64() / 60.0,
-        if fine {
-            "all is well"
-        } else {
-            "something is WRONG, see above"
+        while tally.next(&mut running).await? {}
+        // Now, so that a run that is cut short leaves what it had.
+        if let Some(path) = &args.docs {
+            report::write(path, &tally.rows, &report::machine())?;
         }
-    );
-    if let Some(path) = &args.docs {
-        report::write(path, &rows, &report::machine())?;
     }
-    Ok(fine)
+    let (runs, minutes) = (tally.rows.len(), start.elapsed().as_secs_f64() / 60.0);
+    let verdict = if tally.fine {
+        "all is well"
+    } else {
+        "something is WRONG, see above"
+    };
+    println!("{runs} runs in {minutes:.1} minutes: {verdict}");
+    Ok(tally.fine)
 }
 
-/// Waits for the next one to end, and says how. False if none runs.
-async fn next(
-    running: &mut JoinSet<Ended>,
-    ended: &mut Vec<Ended>,
-    fine: &mut bool,
-    seed: u64,
-) -> Result<bool> {
-    let Some(one) = running.join_next().await else {
-        return Ok(false);
-    };
-    let one = one.context("a run ended before its end")?;
-    let (fault, kind, outcome, seconds) = &one;
-    let label = fault.label(*kind);
-    let wrong = match outcome {
-        Ok(outcome) => outcome.faults(),
-        Err(error) => vec![format!("{error:#}")],
-    };
-    println!(
-        "{seconds:>5.0} s {}",
-        report::row(&report::key(fault, *kind), outcome, seed)
-    );
-    for wrong in &wrong {
-        *fine = false;
-        println!("        WRONG: {label}, {}: {wrong}", kind.name());
+/// What has come of the runs so far.
+struct Tally {
+    rows: Vec<String>,
+    fine: bool,
+    /// The seed, and the build.
+    drawn: String,
+}
+
+impl Tally {
+    /// Waits for the next run to end, and says how. False if none runs.
+    async fn next(&mut self, running: &mut JoinSet<Ended>) -> Result<bool> {
+        let Some(one) = running.join_next().await else {
+            return Ok(false);
+        };
+        let (fault, kind, outcome, seconds) = one.context("a run ended before its end")?;
+        let row = report::row(&report::key(&fault, kind), &outcome, &self.drawn);
+        println!("{seconds:>5.0} s {row}");
+        let wrong = match outcome {
+            Ok(outcome) => outcome.faults(),
+            Err(error) => vec![format!("{error:#}")],
+        };
+        for wrong in wrong {
+            self.fine = false;
+            println!("        WRONG: {}, {}: {wrong}", fault.label(kind), kind.name());
+        }
+        self.rows.push(row);
+        Ok(true)
     }
-    ended.push(one);
-    Ok(true)
 }

