@@ -79,6 +79,12 @@ impl Container {
         lock(&self.accepted).numbers.len() as u64
     }
 
+    /// Tells that to somebody else.
+    pub fn counter(&self) -> impl Fn() -> u64 + Send + 'static {
+        let accepted = Arc::clone(&self.accepted);
+        move || lock(&accepted).numbers.len() as u64
+    }
+
     /// Judges what it has accepted, after so many pairs were sent.
     pub fn judge(&self, sent: u64) -> oracle::Verdict {
         oracle::judge(sent, lock(&self.accepted).bodies.iter().map(Vec::as_slice))

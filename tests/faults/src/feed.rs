@@ -28,6 +28,8 @@ pub struct Load {
     pub poison: u64,
     /// Bytes that an event has beside what it says.
     pub padding: usize,
+    /// How many pairs may be sent beyond those whose rows have come: what is slow is not to be buried.
+    pub ahead: u64,
     /// Draws what is drawn.
     pub seed: u64,
 }
@@ -41,6 +43,7 @@ impl Load {
             duplicates: 0,
             poison: 0,
             padding: 0,
+            ahead: AHEAD,
             seed,
         }
     }
@@ -71,6 +74,8 @@ pub struct Sent {
     pub duplicates: u64,
 }
 
+/// More than the events that others may come before, and a few windows.
+const AHEAD: u64 = 1_500;
 /// The time of the first pair, in milliseconds.
 const BEGIN: u64 = 1_700_000_000_000;
 /// How often messages leave.
@@ -88,11 +93,17 @@ struct Sending {
 }
 
 impl Feed {
-    /// Begins to send to a pipeline's topics, to a broker at this port.
+    /// Begins to send to a pipeline's topics, to a broker at this port. `rows` is how many rows have come.
     ///
     /// # Errors
     /// The broker can't be reached.
-    pub async fn start(pipeline: &Pipeline, kind: Kind, port: u16, load: Load) -> Result<Feed> {
+    pub async fn start(
+        pipeline: &Pipeline,
+        kind: Kind,
+        port: u16,
+        load: Load,
+        rows: impl Fn() -> u64 + Send + 'static,
+    ) -> Result<Feed> {
         let group = &pipeline.plan.component.name;
         let consumer = |topic: &String| Consumer {
             topic: topic.clone(),
@@ -118,7 +129,7 @@ impl Feed {
             load,
             again: Vec::new(),
         };
-        let task = tokio::spawn(sending.run(Arc::clone(&counts)));
+        let task = tokio::spawn(sending.run(Arc::clone(&counts), rows));
         Ok(Feed { counts, task })
     }
 
@@ -155,7 +166,7 @@ impl Feed {
 }
 
 impl Sending {
-    async fn run(mut self, counts: Arc<Counts>) -> Sending {
+    async fn run(mut self, counts: Arc<Counts>, rows: impl Fn() -> u64) -> Sending {
         let mut ticks = interval(TICK);
         // Who was away makes up for it, or the load would be another one.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -164,6 +175,9 @@ impl Sending {
             |a_second: u64, tick: u64| a_second * tick * u64::try_from(TICK.as_millis()).unwrap_or(1) / 1000;
         while !counts.stop.load(Ordering::SeqCst) && self.load.most.is_none_or(|most| next < most) {
             ticks.tick().await;
+            if next > rows().saturating_add(self.load.ahead) {
+                continue;
+            }
             tick += 1;
             let until = each(self.load.pace, tick).min(self.load.most.unwrap_or(u64::MAX));
             let numbers = self.numbers(next..until, &counts);

@@ -165,7 +165,8 @@ impl Scene {
     /// # Errors
     /// The broker can't be reached.
     pub async fn feed(&self, port: u16, load: Load) -> Result<Feed> {
-        Feed::start(&self.pipeline, self.kind, port, load).await
+        let rows = self.container.counter();
+        Feed::start(&self.pipeline, self.kind, port, load, rows).await
     }
 
     /// How many rows have come, each counted once.

@@ -44,6 +44,7 @@ pub(super) async fn run(world: &World, kind: Kind, pairs: u64) -> Result<Outcome
     let load = Load {
         most: Some(pairs),
         padding: PADDING,
+        ahead: u64::MAX,
         ..Load::of(PACE, world.seed_of("backlog", kind))
     };
     let feed = scene.feed(broker.port(), load).await?;
