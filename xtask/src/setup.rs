@@ -45,6 +45,7 @@ pub(crate) const BROKERS: &[Program] = &[
         "RabbitMQ",
     ),
     Program::new("/usr/sbin/mosquitto", "mosquitto", "mosquitto, for MQTT"),
+    Program::new("openssl", "openssl", "openssl, to make certificates"),
 ];
 
 /// What Flink needs.

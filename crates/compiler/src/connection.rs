@@ -39,8 +39,10 @@ pub enum Keeper {
 /// The plan's connection to a `ClusterStream`.
 pub(crate) fn of(name: &str, spec: &ClusterStreamSpec) -> ClusterStream {
     let mut properties = spec.properties.0.clone();
-    if spec.tls.is_some() {
+    if let Some(tls) = &spec.tls {
         properties.insert("enableTLS".to_owned(), "true".to_owned());
+        let name = tls.server_name.iter();
+        properties.extend(name.map(|name| ("serverName".to_owned(), name.clone())));
     }
     let file = |kept: Kept| {
         let file = PropertyFile {

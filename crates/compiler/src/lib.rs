@@ -142,7 +142,6 @@ fn connections(resources: &[Resource], catalog: &Catalog<'_>, report: &mut Repor
             continue;
         };
         properties::cluster_stream(resource, spec, report);
-        unsupported::cluster_stream(resource, spec, report);
         found.push(Connection {
             origin: resource.origin,
             namespace: resource.namespace.clone(),

@@ -1,21 +1,10 @@
 //! What the schema accepts and this release does not do: refused by name, so that nothing is silently left out.
 
-use streaming_api::{ClusterStreamSpec, Format, StreamSpec, Workload};
+use streaming_api::{Format, StreamSpec, Workload};
 
 use crate::document::Resource;
 use crate::problem::Report;
 use crate::reason;
-
-/// Reports what a `ClusterStream` asks for in vain.
-pub(crate) fn cluster_stream(resource: &Resource, spec: &ClusterStreamSpec, report: &mut Report) {
-    let named = spec.tls.as_ref().is_some_and(|tls| tls.server_name.is_some());
-    let fields = set(&[(
-        named,
-        "spec.tls.serverName",
-        "a name of the broker other than the one that is connected to is",
-    )]);
-    refuse(resource, &fields, report);
-}
 
 /// Reports what a Stream asks for in vain. Returns whether there was nothing.
 pub(crate) fn stream_is_supported(resource: &Resource, spec: &StreamSpec, report: &mut Report) -> bool {

@@ -13,6 +13,7 @@ mod pace;
 mod properties;
 mod rabbitmq;
 mod redis;
+mod tls;
 mod url;
 
 use std::sync::Arc;

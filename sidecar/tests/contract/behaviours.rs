@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use streaming_sidecar::broker::{Consumer, Received};
 
-use crate::common::{Bed, new_topic, numbers, publish, text, texts};
+pub(crate) use crate::common::Bed;
+use crate::common::{new_topic, numbers, publish, text, texts};
 
 pub(crate) async fn messages_come_in_order(bed: &Bed) {
     let topic = new_topic();

@@ -8,21 +8,22 @@ mod common;
 mod mqtt;
 mod rabbitmq;
 mod redis;
+mod tls;
 
-/// Makes a test of every behaviour for every broker that has it.
+/// Makes a test of every behaviour of a suite for every broker that has it.
 macro_rules! contract {
-    ($beds:tt: $($behaviours:tt)*) => {
-        contract!(@beds $beds { $($behaviours)* });
+    ($suite:ident, $beds:tt: $($behaviours:tt)*) => {
+        contract!(@beds $suite $beds { $($behaviours)* });
     };
-    (@beds [$($bed:ident)*] $behaviours:tt) => {
-        $(contract!(@bed $bed $behaviours);)*
+    (@beds $suite:ident [$($bed:ident)*] $behaviours:tt) => {
+        $(contract!(@bed $suite $bed $behaviours);)*
     };
-    (@bed $bed:ident { $($behaviour:ident)* }) => {
+    (@bed $suite:ident $bed:ident { $($behaviour:ident)* }) => {
         mod $bed {
             $(
                 #[tokio::test]
                 async fn $behaviour() {
-                    crate::behaviours::$behaviour(&crate::common::Bed::$bed()).await;
+                    crate::$suite::$behaviour(&crate::$suite::Bed::$bed()).await;
                 }
             )*
         }
@@ -31,7 +32,7 @@ macro_rules! contract {
 
 mod contract {
     contract! {
-        [embedded redis rabbitmq mqtt]:
+        behaviours, [embedded redis rabbitmq mqtt]:
         messages_come_in_order
         what_was_published_before_the_consumer_is_up_waits_for_it
         acked_messages_are_gone
@@ -52,7 +53,15 @@ mod contract {
 /// Where the consumers of a group share what was there before they came.
 mod backlog {
     contract! {
-        [embedded redis rabbitmq]:
+        behaviours, [embedded redis rabbitmq]:
         a_backlog_is_not_read_ahead_without_bound
+    }
+}
+
+/// Where connections can be encrypted.
+mod encrypted {
+    contract! {
+        tls, [redis rabbitmq mqtt]:
+        both_sides_show_a_certificate_and_what_is_wrong_with_one_is_said
     }
 }

@@ -183,7 +183,10 @@ async fn recovery_ends_although_another_consumer_took_what_was_waiting() {
 async fn a_lost_connection_ends_a_subscription() {
     let topic = new_topic();
     let mut server = RabbitMq::start().unwrap();
-    let bed = Bed::of(connect(Protocol::RabbitMq, &[("host", &server.url())]));
+    // No client's heart beats while its test waits for a node to start.
+    let url = server.url();
+    let properties = [("host", &*url), ("heartBeat", "5m")];
+    let bed = Bed::of(connect(Protocol::RabbitMq, &properties));
     let sink = bed.sink(&topic, &["g"]).await;
     let mut reading = bed.subscribe(&topic, "g").await;
     server.settle().unwrap();

@@ -5,8 +5,10 @@ mod mosquitto;
 mod process;
 mod rabbitmq;
 mod redis;
+mod tls;
 
 pub use mosquitto::Mosquitto;
 pub use process::{Process, free_port};
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
+pub use tls::{Authority, SERVER_NAME};

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
+use crate::tls::Authority;
 
 /// Debian's is not on everybody's path.
 const PROGRAM: &str = "/usr/sbin/mosquitto";
@@ -47,6 +48,23 @@ impl Mosquitto {
             ensure!(made.success(), "mosquitto_passwd: {made}");
             let file = file.display();
             Ok(format!("allow_anonymous false\npassword_file {file}\n"))
+        })
+    }
+
+    /// Starts one that speaks TLS only, and asks its clients for a certificate.
+    ///
+    /// # Errors
+    /// As for [`Mosquitto::start`].
+    pub fn with_tls(authority: &Authority) -> Result<Mosquitto> {
+        let [ca, certificate, key] =
+            ["authority.pem", "broker.pem", "broker.key"].map(|name| authority.file(name));
+        Mosquitto::new(|_| {
+            Ok(format!(
+                "allow_anonymous true\nrequire_certificate true\ncafile {}\ncertfile {}\nkeyfile {}\n",
+                ca.display(),
+                certificate.display(),
+                key.display()
+            ))
         })
     }
 

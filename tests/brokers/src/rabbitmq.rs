@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
+use crate::tls::Authority;
 
 /// Debian's scripts under /usr/sbin change to another user first; these don't.
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
@@ -18,6 +19,8 @@ const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 #[derive(Debug)]
 pub struct RabbitMq {
     port: u16,
+    other_port: u16,
+    has_other: bool,
     epmd_port: u16,
     folder: TempDir,
     // In this order: the node ends before the epmd that knows it.
@@ -31,6 +34,32 @@ impl RabbitMq {
     /// # Errors
     /// It is not installed, or doesn't come up.
     pub fn start() -> Result<RabbitMq> {
+        RabbitMq::new("", "", free_port()?)
+    }
+
+    /// Starts one that speaks TLS too, on [`RabbitMq::other_port`], and asks its clients there for a certificate.
+    ///
+    /// # Errors
+    /// As for [`RabbitMq::start`].
+    pub fn with_tls(authority: &Authority) -> Result<RabbitMq> {
+        let port = free_port()?;
+        let file =
+            |option: &str, name: &str| format!("ssl_options.{option} = {}\n", authority.file(name).display());
+        let files = [
+            ("cacertfile", "authority.pem"),
+            ("certfile", "broker.pem"),
+            ("keyfile", "broker.key"),
+        ];
+        let files = files.map(|(option, name)| file(option, name)).concat();
+        let more = format!(
+            "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\n{files}"
+        );
+        RabbitMq::new(&more, "", port)
+    }
+
+    /// `settings` and `plugins` beside what all have.
+    fn new(settings: &str, plugins: &str, other_port: u16) -> Result<RabbitMq> {
         let epmd_port = free_port()?;
         let mut epmd = Command::new("epmd");
         epmd.args(["-address", "127.0.0.1", "-port", &epmd_port.to_string()]);
@@ -41,12 +70,15 @@ impl RabbitMq {
             .context("epmd")?;
         let mut rabbit = RabbitMq {
             port: free_port()?,
+            other_port,
+            has_other: !settings.is_empty(),
             epmd_port,
             folder,
             node: None,
             _epmd: epmd,
         };
-        fs::write(rabbit.folder.path().join("plugins"), "[].\n")?;
+        fs::write(rabbit.folder.path().join("plugins"), format!("[{plugins}].\n"))?;
+        fs::write(rabbit.folder.path().join("rabbitmq.conf"), settings)?;
         rabbit.resume()?;
         Ok(rabbit)
     }
@@ -54,6 +86,11 @@ impl RabbitMq {
     /// The port of its AMQP listener.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port of whatever it listens for beside AMQP in the clear.
+    pub fn other_port(&self) -> u16 {
+        self.other_port
     }
 
     /// `amqp://guest:guest@127.0.0.1:PORT`.
@@ -112,7 +149,7 @@ impl RabbitMq {
             .env("HOME", folder)
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("RABBITMQ_CONF_ENV_FILE", folder.join("none"))
-            .env("RABBITMQ_CONFIG_FILE", folder.join("none"))
+            .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq.conf"))
             .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port));
     }
 
@@ -149,6 +186,10 @@ impl RabbitMq {
             .with_context(|| {
                 let said = fs::read_to_string(folder.join("out.log")).unwrap_or_default();
                 format!("rabbitmq-server; it said:\n{said}")
-            })
+            })?;
+        if self.has_other {
+            node.wait_for(self.other_port, Duration::from_secs(20))?;
+        }
+        Ok(())
     }
 }

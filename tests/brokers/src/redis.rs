@@ -1,5 +1,6 @@
 //! redis-server.
 
+use std::ffi::OsString;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -7,12 +8,14 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_port};
+use crate::tls::Authority;
 
 /// A Redis that writes every command to disk before it answers.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
-    password: Option<String>,
+    /// What it is told beside what all are.
+    more: Vec<OsString>,
     folder: TempDir,
     process: Option<Process>,
 }
@@ -23,7 +26,7 @@ impl Redis {
     /// # Errors
     /// It is not installed, or doesn't come up.
     pub fn start() -> Result<Redis> {
-        Redis::new(None)
+        Redis::new(|_| Vec::new())
     }
 
     /// Starts one that asks for a password.
@@ -31,13 +34,32 @@ impl Redis {
     /// # Errors
     /// As for [`Redis::start`].
     pub fn with_password(password: &str) -> Result<Redis> {
-        Redis::new(Some(password.to_owned()))
+        Redis::new(|_| vec!["--requirepass".into(), password.into()])
     }
 
-    fn new(password: Option<String>) -> Result<Redis> {
+    /// Starts one that speaks TLS only, and asks its clients for a certificate.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`].
+    pub fn with_tls(authority: &Authority) -> Result<Redis> {
+        let file = |option: &str, name: &str| [option.into(), authority.file(name).into_os_string()];
+        Redis::new(|port| {
+            let port = port.to_string();
+            // In place of the one that is not encrypted.
+            let listen = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "yes"];
+            let mut more: Vec<OsString> = listen.map(Into::into).into();
+            more.extend(file("--tls-ca-cert-file", "authority.pem"));
+            more.extend(file("--tls-cert-file", "broker.pem"));
+            more.extend(file("--tls-key-file", "broker.key"));
+            more
+        })
+    }
+
+    fn new(more: impl FnOnce(u16) -> Vec<OsString>) -> Result<Redis> {
+        let port = free_port()?;
         let mut redis = Redis {
-            port: free_port()?,
-            password,
+            port,
+            more: more(port),
             folder: tempfile::Builder::new().prefix("redis-").tempdir()?,
             process: None,
         };
@@ -83,9 +105,7 @@ impl Redis {
             .arg(self.folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        if let Some(password) = &self.password {
-            command.arg("--requirepass").arg(password);
-        }
+        command.args(&self.more);
         let process = self
             .process
             .insert(Process::start(&mut command, self.folder.path())?);

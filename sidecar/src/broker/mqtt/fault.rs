@@ -1,23 +1,39 @@
 //! What MQTT brokers refuse, as errors that say what to do. Nothing that the client says holds credentials.
 
-use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError};
+use std::io;
+
+use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError, mqttbytes};
 
 use super::super::BrokerError;
 use super::settings::Settings;
 
 /// Turns a client's error into ours.
 pub(super) fn explain(settings: &Settings, error: &ConnectionError) -> BrokerError {
+    let end = io::Error::from(io::ErrorKind::ConnectionAborted);
+    let cause = match error {
+        ConnectionError::Io(cause)
+        | ConnectionError::MqttState(
+            StateError::Io(cause) | StateError::Deserialization(mqttbytes::Error::Io(cause)),
+        ) => Some(cause),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Some(&end),
+        _ => None,
+    };
+    if let Some(cause) = cause {
+        let tls = settings.tls.as_ref();
+        if let Some(what) = tls.and_then(|tls| tls.explain(cause)) {
+            return settings.fault("TlsFailed", false, what);
+        }
+        let hint = tls.map_or("", |tls| tls.hint(cause));
+        if matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted)) {
+            let what = format!("the MQTT broker ended the connection{hint}");
+            return settings.fault("ConnectionLost", true, what);
+        }
+        let what = format!("can't reach the MQTT broker: {cause}{hint}");
+        return settings.fault("Unreachable", true, what);
+    }
     match error {
         ConnectionError::ConnectionRefused(code) => refused(settings, *code),
-        ConnectionError::Io(cause) | ConnectionError::MqttState(StateError::Io(cause)) => {
-            let what = format!("can't reach the MQTT broker: {cause}");
-            settings.fault("Unreachable", true, what)
-        }
         ConnectionError::Timeout(_) => settings.fault("Unreachable", true, "the MQTT broker doesn't answer"),
-        ConnectionError::Tls(cause) => {
-            let what = format!("no encrypted connection to the MQTT broker: {cause}: check `caCert`");
-            settings.fault("TlsFailed", false, what)
-        }
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
             disconnected(settings, *reason_code)
         }

@@ -16,6 +16,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::super::tls::{Socket, Tls};
 use super::pulse::{Patience, Pulse};
 
 /// What may wait to be received, in bytes, before no more is read.
@@ -63,20 +64,21 @@ impl Gate {
 
 /// A connection that is not read from while its gate is shut.
 pub(super) struct Gated {
-    stream: Pulse<TcpStream>,
+    stream: Pulse<Socket>,
     gate: Arc<Gate>,
 }
 
 impl Gated {
     /// Connects to `host:port`.
-    pub(super) async fn connect(address: String, gate: Arc<Gate>) -> io::Result<Gated> {
+    pub(super) async fn connect(address: String, tls: Option<Tls>, gate: Arc<Gate>) -> io::Result<Gated> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         let keepalive = TcpKeepalive::new().with_time(QUIET).with_interval(INTERVAL);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(DEAD))?;
-        let stream = Pulse::new(stream, PATIENCE);
+        let socket = Socket::new(stream, tls.as_ref()).await?;
+        let stream = Pulse::new(socket, PATIENCE);
         Ok(Gated { stream, gate })
     }
 }
@@ -128,7 +130,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let gate = Arc::new(Gate::default());
-        let mut gated = Gated::connect(address, Arc::clone(&gate)).await.unwrap();
+        let mut gated = Gated::connect(address, None, Arc::clone(&gate)).await.unwrap();
         let (mut broker, _) = listener.accept().await.unwrap();
         broker.write_all(b"in").await.unwrap();
         gate.came(MOST);

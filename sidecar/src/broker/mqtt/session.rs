@@ -8,7 +8,7 @@ use std::time::Duration;
 use rumqttc::{
     AckMode, AsyncClient, Broker, Event, EventLoop, MqttOptions, Outgoing, Packet, PersistedAckMode,
     PersistedSession, Publish, RetainForwardRule, SessionStore, SessionStoreError, SessionStoreKey,
-    SubscribeFilterInput, SubscribeReasonCode, Transport,
+    SubscribeFilterInput, SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -107,7 +107,7 @@ pub(super) async fn open(
     most: u16,
     gate: &Arc<Gate>,
 ) -> Result<Opened, BrokerError> {
-    let mut options = options(settings, &identity.client);
+    let mut options = options(settings, &identity.client, gate);
     let expiry = if reading.clean { 0 } else { u32::MAX };
     options
         .set_clean_start(reading.clean)
@@ -120,8 +120,6 @@ pub(super) async fn open(
     if !reading.clean {
         options.set_session_store(NothingOfOurs { expiry });
     }
-    let shut = Arc::clone(gate);
-    options.set_socket_connector(move |address, _| Gated::connect(address, Arc::clone(&shut)));
     let (client, driver, resumed) = connect(settings, options).await?;
     let filter = SubscribeFilterInput::new(identity.filter.clone(), reading.qos);
     // What is retained comes when a session begins, and not again each time that it is resumed.
@@ -143,6 +141,8 @@ pub(super) async fn open_publisher(settings: &Arc<Settings>) -> Result<Arc<Link>
             settings.producer,
             RandomState::new().hash_one(settings.port)
         ),
+        // Never shut: what comes are answers.
+        &Arc::default(),
     );
     options
         .set_clean_start(true)
@@ -176,7 +176,7 @@ pub(super) async fn declare(
 
 /// Ends the session of a component: one that begins afresh takes its place, and is over with its connection.
 pub(super) async fn end(settings: &Settings, identity: &Identity) -> Result<(), BrokerError> {
-    let mut options = options(settings, &identity.client);
+    let mut options = options(settings, &identity.client, &Arc::default());
     options.set_clean_start(true).set_session_expiry_interval(Some(0));
     connect(settings, options).await.map(|_| ())
 }
@@ -196,11 +196,10 @@ pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> 
     }
 }
 
-fn options(settings: &Settings, client: &str) -> MqttOptions {
+fn options(settings: &Settings, client: &str, gate: &Arc<Gate>) -> MqttOptions {
     let mut options = MqttOptions::new(client, Broker::tcp(settings.host.as_str(), settings.port));
-    if let Some(tls) = &settings.tls {
-        options.set_transport(Transport::tls_with_config(tls.clone()));
-    }
+    let (tls, gate) = (settings.tls.clone(), Arc::clone(gate));
+    options.set_socket_connector(move |address, _| Gated::connect(address, tls.clone(), Arc::clone(&gate)));
     match (&settings.user, &settings.password) {
         (Some(user), Some(password)) => options.set_credentials(user, password.clone()),
         (Some(user), None) => options.set_username(user),
@@ -208,9 +207,6 @@ fn options(settings: &Settings, client: &str) -> MqttOptions {
         (None, None) => &mut options,
     };
     options.set_connect_timeout(PATIENCE);
-    let mut network = options.network_options();
-    network.set_tcp_nodelay(true);
-    options.set_network_options(network);
     options
 }
 

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rumqttc::{QoS, TlsConfiguration};
+use rumqttc::QoS;
 
 use super::super::BrokerError;
 use super::super::properties::Properties;
+use super::super::tls::Tls;
 use super::super::url::Url;
 
 /// Whether a text is a URL that a broker can be reached at.
@@ -22,7 +23,7 @@ pub(super) struct Settings {
     pub(super) name: Arc<str>,
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) tls: Option<TlsConfiguration>,
+    pub(super) tls: Option<Tls>,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     /// What messages are published with.
@@ -89,7 +90,7 @@ impl Settings {
             ));
         }
         Ok(Settings {
-            tls: encrypted.then(|| tls(&properties)).transpose()?,
+            tls: encrypted.then(|| Tls::new(&properties, &host)).transpose()?,
             user: url.user.or_else(|| owned("username")),
             password: url.password.or_else(|| owned("password")),
             qos: qos(&properties)?,
@@ -150,25 +151,6 @@ fn qos(properties: &Properties<'_>) -> Result<QoS, BrokerError> {
     }
 }
 
-fn tls(properties: &Properties<'_>) -> Result<TlsConfiguration, BrokerError> {
-    let bytes = |name| properties.text(name).map(|text| text.as_bytes().to_vec());
-    let client_auth = bytes("clientCert").zip(bytes("clientKey"));
-    match bytes("caCert") {
-        Some(ca) => Ok(TlsConfiguration::Simple {
-            ca,
-            alpn: None,
-            client_auth,
-        }),
-        None if client_auth.is_some() => {
-            Err(properties.invalid("caCert", "set, which a client certificate needs"))
-        }
-        None => TlsConfiguration::try_default_rustls().map_err(|error| {
-            let what = format!("the system's certificates can't be read: {error}: set `caCert`");
-            BrokerError::new(properties.broker, "TlsFailed", what, false)
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +171,7 @@ mod tests {
             (&*apart.host, apart.port, apart.user.as_deref()),
             ("[::1]", 7, Some("u"))
         );
-        let encrypted = settings(&[("url", "mqtt://h"), ("enableTLS", "true"), ("caCert", "c")]).unwrap();
+        let encrypted = settings(&[("url", "mqtt://h"), ("enableTLS", "true")]).unwrap();
         assert!(encrypted.port == 8883 && encrypted.tls.is_some());
         assert!(settings(&[("url", "mqtt://h"), ("caCert", "c")]).is_err());
         assert!(!apart.retain && apart.qos == QoS::AtLeastOnce && apart.tls.is_none());

@@ -8,10 +8,18 @@ use super::settings::Settings;
 
 /// Turns a client's error into ours. The broker's own words hold no credentials.
 pub(super) fn explain(settings: &Settings, error: &Error) -> BrokerError {
+    if let Some(what) = settings.tls.as_ref().and_then(|tls| tls.explain(error)) {
+        return settings.fault("TlsFailed", false, what);
+    }
     let ErrorKind::ProtocolError(refusal) = error.kind() else {
         return match error.kind() {
             ErrorKind::IOError(cause) => {
-                settings.fault("Unreachable", true, format!("can't reach RabbitMQ: {cause}"))
+                let hint = settings.tls.as_ref().map_or("", |tls| tls.hint(error));
+                settings.fault(
+                    "Unreachable",
+                    true,
+                    format!("can't reach RabbitMQ: {cause}{hint}"),
+                )
             }
             ErrorKind::MissingHeartbeatError => settings.fault(
                 "Unreachable",

@@ -9,6 +9,7 @@ mod acks;
 mod address;
 mod credit;
 mod fault;
+mod network;
 mod ordered;
 mod session;
 mod settings;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
 use lapin::{Channel, Connection, ConnectionProperties, Queue};
 
 use super::super::BrokerError;
 use super::fault::explain;
+use super::network;
 use super::settings::Settings;
 
 /// How long connecting may take.
@@ -22,11 +22,8 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connection, BrokerErr
     let address = &settings.address;
     let heartbeat = settings.heartbeat.as_secs().clamp(1, 3600);
     let uri = AMQPUri {
-        scheme: if address.tls {
-            AMQPScheme::AMQPS
-        } else {
-            AMQPScheme::AMQP
-        },
+        // It is encrypted beneath the client.
+        scheme: AMQPScheme::AMQP,
         authority: AMQPAuthority {
             userinfo: AMQPUserInfo {
                 username: address.user.clone(),
@@ -43,20 +40,9 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connection, BrokerErr
             ..AMQPQueryString::default()
         },
     };
-    let identity = settings
-        .identity
-        .as_ref()
-        .map(|(cert, key)| OwnedIdentity::PKCS8 {
-            pem: cert.clone().into_bytes(),
-            key: key.clone().into_bytes(),
-        });
-    let tls = OwnedTLSConfig {
-        identity,
-        cert_chain: settings.ca.clone(),
-    };
-    let runtime = lapin::runtime::default_runtime().map_err(|error| explain(settings, &error))?;
     let properties = ConnectionProperties::default().with_connection_name("streaming-runtime".into());
-    let connecting = Connection::connect_uri_with_config(uri, properties, tls, runtime);
+    let runtime = network::runtime(settings.tls.as_ref());
+    let connecting = Connection::connect_uri_with_runtime(uri, properties, runtime);
     match tokio::time::timeout(CONNECT, connecting).await {
         Ok(connected) => connected.map_err(|error| explain(settings, &error)),
         Err(_) => Err(settings.fault("Unreachable", true, "RabbitMQ doesn't answer")),

@@ -15,6 +15,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::super::BrokerError;
 use super::super::properties::Properties;
+use super::super::tls::Tls;
 use super::address::Address;
 
 /// Everything that the connection's properties say. It has secrets, so it can't be printed.
@@ -25,9 +26,7 @@ pub(super) struct Settings {
     pub(super) heartbeat: Duration,
     /// The client's certificate is what logs in.
     pub(super) external: bool,
-    pub(super) ca: Option<String>,
-    /// Certificate and key.
-    pub(super) identity: Option<(String, String)>,
+    pub(super) tls: Option<Tls>,
     pub(super) exchange: Exchange,
     /// Arguments of every queue.
     pub(super) queue: FieldTable,
@@ -63,14 +62,15 @@ impl Settings {
             broker: &name,
             ..properties
         };
-        let owned = |name| properties.text(name).map(str::to_owned);
         Ok(Settings {
             heartbeat: properties
                 .duration("heartBeat")?
                 .unwrap_or(Duration::from_secs(10)),
             external: properties.flag("saslExternal")?.unwrap_or(false),
-            ca: owned("caCert"),
-            identity: owned("clientCert").zip(owned("clientKey")),
+            tls: address
+                .tls
+                .then(|| Tls::new(&properties, &address.host))
+                .transpose()?,
             exchange: exchange(&properties)?,
             queue: queue(&properties)?,
             persistent: properties

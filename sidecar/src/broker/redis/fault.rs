@@ -26,6 +26,9 @@ pub(super) fn is_nothing_there(error: &RedisError) -> bool {
 pub(super) fn explain(link: &Link, error: &RedisError) -> BrokerError {
     let fault = |reason, transient, what: String| BrokerError::new(&link.name, reason, what, transient);
     let said = error.detail().unwrap_or_default();
+    if let Some(what) = link.tls.as_ref().and_then(|tls| tls.explain(error)) {
+        return fault("TlsFailed", false, what);
+    }
     match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => fault(
             "AuthenticationFailed",
@@ -53,7 +56,8 @@ pub(super) fn explain(link: &Link, error: &RedisError) -> BrokerError {
             fault("InvalidProperty", false, format!("can't connect: {error}"))
         }
         _ if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() => {
-            fault("Unreachable", true, format!("can't reach Redis: {error}"))
+            let hint = link.tls.as_ref().map_or("", |tls| tls.hint(error));
+            fault("Unreachable", true, format!("can't reach Redis: {error}{hint}"))
         }
         _ => fault("BrokerRefused", true, format!("Redis refuses: {error}")),
     }

@@ -1,17 +1,20 @@
 //! Connections to one Redis: made from properties, made again when they break.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use redis::io::AsyncDNSResolver;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _,
-    RedisConnectionInfo, RedisResult, TlsCertificates,
+    RedisConnectionInfo, RedisFuture, RedisResult, TlsCertificates,
 };
 use tokio::sync::Mutex;
 
 use super::super::BrokerError;
 use super::super::properties::Properties;
+use super::super::tls::Tls;
 use super::fault::explain;
 
 /// How long connecting may take.
@@ -19,11 +22,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take, beyond the time that a command is told to block.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Where a Redis is and how to log in.
-#[derive(Debug)]
+/// Where a Redis is and how to log in. It has secrets, so it can't be printed.
 pub(super) struct Link {
     /// The `ClusterStream`'s name and the address, for errors.
     pub(super) name: Arc<str>,
+    /// What is connected to.
+    host: String,
+    pub(super) tls: Option<Tls>,
     client: Client,
 }
 
@@ -44,16 +49,19 @@ impl Link {
             return Err(BrokerError::new(&name, "ClusterNotSupported", what, false));
         }
         let (host, port) = address(host).ok_or_else(|| properties.invalid("redisHost", "host:port"))?;
-        let tls = properties.flag("enableTLS")?.unwrap_or(false);
-        let address = if tls {
-            ConnectionAddr::TcpTls {
-                host,
+        let tls = match properties.flag("enableTLS")? {
+            Some(true) => Some(Tls::new(&properties, &host)?),
+            _ => None,
+        };
+        let address = match &tls {
+            Some(tls) => ConnectionAddr::TcpTls {
+                // What the client holds the certificate against; where that is, the resolver says.
+                host: tls.name.to_str().into_owned(),
                 port,
                 insecure: false,
                 tls_params: None,
-            }
-        } else {
-            ConnectionAddr::Tcp(host, port)
+            },
+            None => ConnectionAddr::Tcp(host.clone(), port),
         };
         let mut login = RedisConnectionInfo::default().set_db(properties.number("redisDB")?.unwrap_or(0));
         if let Some(user) = properties.text("redisUsername") {
@@ -72,7 +80,7 @@ impl Link {
         };
         let client = address.into_connection_info().and_then(|info| {
             let info = info.set_redis_settings(login);
-            if tls {
+            if tls.is_some() {
                 Client::build_with_tls(info, certificates)
             } else {
                 Client::open(info)
@@ -82,18 +90,41 @@ impl Link {
             let what = format!("can't use the connection's properties: {error}");
             BrokerError::new(&name, "InvalidProperty", what, false)
         })?;
-        Ok(Link { name, client })
+        Ok(Link {
+            name,
+            host,
+            tls,
+            client,
+        })
     }
 
     /// A connection whose commands may block for so long.
     pub(super) async fn connect(&self, block: Duration) -> RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
+            .set_dns_resolver(Resolver(self.host.clone()))
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER.saturating_add(block)))
             .set_write_backpressure_boundary(256 << 10);
         self.client
             .get_multiplexed_async_connection_with_config(&config)
             .await
+    }
+}
+
+/// Finds a Redis where it is, by whatever name its certificate goes.
+struct Resolver(String);
+
+impl AsyncDNSResolver for Resolver {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        _: &'b str,
+        port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((self.0.as_str(), port)).await?;
+            let found: Vec<SocketAddr> = found.collect();
+            Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
+        })
     }
 }
 
@@ -110,7 +141,6 @@ fn address(text: &str) -> Option<(String, u16)> {
 }
 
 /// A connection that is made when it is needed, and again after it broke.
-#[derive(Debug)]
 pub(super) struct Lazy {
     pub(super) link: Arc<Link>,
     connection: Mutex<Option<MultiplexedConnection>>,
