@@ -26,7 +26,6 @@ pub(crate) struct Assembly {
     pub(crate) findings: Vec<Finding>,
     /// `ClusterStreams` by namespace and name, with their protocols.
     cluster_streams: BTreeSet<(String, String)>,
-    mqtt: BTreeSet<(String, String)>,
     /// Those of them that have no problems, by namespace and name.
     pub(crate) connections: BTreeMap<(String, String), ClusterStream>,
 }
@@ -77,12 +76,6 @@ pub(crate) fn assemble(loaded: Loaded) -> Assembly {
             .map(|p| (p.source.name.clone(), p.mark.line, p.mark.column));
         (f.severity, place)
     });
-    let key = |c: &streaming_compiler::Connection| (c.namespace.clone(), c.name.clone());
-    let mqtt = cluster_streams
-        .iter()
-        .filter(|c| c.connection.protocol == Protocol::Mqtt)
-        .map(key)
-        .collect();
     let connections = cluster_streams
         .into_iter()
         .map(|c| ((c.namespace, c.name), c.connection));
@@ -94,7 +87,6 @@ pub(crate) fn assemble(loaded: Loaded) -> Assembly {
         workloads,
         findings,
         cluster_streams: defined,
-        mqtt,
     }
 }
 
@@ -214,10 +206,10 @@ impl Assembly {
 
     /// Whether a topic is a filter that nothing can be published to.
     pub(crate) fn is_wildcard(&self, topic: &TopicName) -> bool {
-        topic.topic.contains(['+', '#'])
-            && self
-                .mqtt
-                .contains(&(topic.namespace.clone(), topic.cluster_stream.clone()))
+        let name = (topic.namespace.clone(), topic.cluster_stream.clone());
+        self.connections
+            .get(&name)
+            .is_some_and(|connection| connection.protocol.wildcard(&topic.topic).is_some())
     }
 }
 

@@ -96,7 +96,8 @@ pub(crate) fn kept(name: &str, spec: &ClusterStreamSpec) -> impl Iterator<Item =
     })
 }
 
-fn protocol(protocol: streaming_api::Protocol) -> Protocol {
+/// The plan's word for a protocol.
+pub(crate) fn protocol(protocol: streaming_api::Protocol) -> Protocol {
     match protocol {
         streaming_api::Protocol::Redis => Protocol::Redis,
         streaming_api::Protocol::RabbitMq => Protocol::RabbitMq,

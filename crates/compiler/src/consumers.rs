@@ -80,15 +80,11 @@ impl Consumers {
             if plan.publishes.contains(name) {
                 continue;
             }
-            let protocol = match connection.protocol {
-                streaming_plan::Protocol::Redis => Protocol::Redis,
-                streaming_plan::Protocol::RabbitMq => Protocol::RabbitMq,
-                streaming_plan::Protocol::Mqtt => Protocol::Mqtt,
-            };
+            let protocol = connection.protocol;
             connection.consumers.retain(|consumer| {
                 topics
                     .iter()
-                    .any(|to| to.cluster_stream == *name && is_read_by(protocol, &to.topic, &consumer.topic))
+                    .any(|to| to.cluster_stream == *name && protocol.is_read_by(&to.topic, &consumer.topic))
             });
         }
     }

@@ -7,7 +7,7 @@ use streaming_plan::{Output, Plan, Role, Topic};
 use crate::catalog::Catalog;
 use crate::document::{Kind, Resource};
 use crate::problem::Report;
-use crate::{reason, streams};
+use crate::reason;
 
 /// An input of a plan. What is posted to a component is an input after the last.
 type Node = (usize, usize);
@@ -82,7 +82,7 @@ impl<'p> Graph<'p> {
                 if plan
                     .cluster_streams
                     .get(cluster_stream)
-                    .is_some_and(|c| is_wildcard(c.protocol, topic))
+                    .is_some_and(|c| c.protocol.wildcard(topic).is_some())
                 {
                     graph.wildcards.push((at, number));
                 }
@@ -102,7 +102,10 @@ impl<'p> Graph<'p> {
             reader.component.namespace == namespace
                 && source.cluster_stream == topic.cluster_stream
                 && source.topic != topic.topic
-                && streams::is_read_by(streaming_api::Protocol::Mqtt, &topic.topic, &source.topic)
+                && reader
+                    .cluster_streams
+                    .get(&source.cluster_stream)
+                    .is_some_and(|c| c.protocol.is_read_by(&topic.topic, &source.topic))
         }));
         nodes
     }
@@ -176,11 +179,6 @@ impl<'p> Graph<'p> {
         }
         None
     }
-}
-
-fn is_wildcard(protocol: streaming_plan::Protocol, topic: &str) -> bool {
-    protocol == streaming_plan::Protocol::Mqtt
-        && streams::wildcard(streaming_api::Protocol::Mqtt, topic).is_some()
 }
 
 fn resource<'r>(plan: &Plan, catalog: &Catalog<'r>) -> Option<&'r Resource> {

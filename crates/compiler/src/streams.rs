@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Lookup, stream_spec};
 use crate::document::{Kind, Resource, Spec};
 use crate::problem::{Problem, Report};
 use crate::targets::{self, Bare};
-use crate::{expression, properties, reason, suggest, unsupported};
+use crate::{connection, expression, properties, reason, suggest, unsupported};
 
 /// A Stream whose topic is known.
 pub(crate) struct Resolved<'r> {
@@ -146,6 +146,10 @@ fn resolve<'r>(
         cluster_stream: spec.cluster_stream.0.clone(),
         topic: spec.topic.0.clone(),
     };
+    if let Err(problem) = has_exchange(resource, &topic, cluster) {
+        report.problem(resource, problem);
+        return None;
+    }
     let dead_letter = match &spec.dead_letter {
         None => default_dead_letter(&topic, cluster.protocol),
         Some(given) => {
@@ -213,14 +217,15 @@ pub(crate) fn cluster_stream<'r>(
     }
 }
 
-/// `<topic>.dead-letter` on the same `ClusterStream`. An MQTT filter can't be published to: of one with wildcards, the
-/// levels before the first are taken, which the filter does not match.
+/// `<topic>.dead-letter` on the same `ClusterStream`. A filter can't be published to: of one with wildcards, the levels
+/// (in AMQP: words) before the first are taken, with something behind them that the filter does not match.
 pub(crate) fn default_dead_letter(topic: &Topic, protocol: Protocol) -> Topic {
     let name = &topic.topic;
     let name = match wildcard(protocol, name) {
         None => format!("{name}.dead-letter"),
-        Some(at) => match name[..at].trim_end_matches('/') {
+        Some(at) => match name[..at].trim_end_matches(['/', '.']) {
             "" => "dead-letter".to_owned(),
+            words if protocol == Protocol::RabbitMq => format!("{words}-dead-letter"),
             levels => format!("{levels}.dead-letter"),
         },
     };
@@ -230,28 +235,30 @@ pub(crate) fn default_dead_letter(topic: &Topic, protocol: Protocol) -> Topic {
     }
 }
 
-/// Where the first wildcard of a topic is. Only MQTT's topics have any.
+/// Where the first wildcard of a topic is.
 pub(crate) fn wildcard(protocol: Protocol, topic: &str) -> Option<usize> {
-    topic.find(['+', '#']).filter(|_| protocol == Protocol::Mqtt)
+    connection::protocol(protocol).wildcard(topic)
 }
 
-/// Whether what is published to `topic` is read by who subscribes to `filter` (MQTT 5, 4.7).
+/// Whether what is published to `topic` is read by who subscribes to `filter`.
 pub(crate) fn is_read_by(protocol: Protocol, topic: &str, filter: &str) -> bool {
-    if topic == filter {
-        return true;
+    connection::protocol(protocol).is_read_by(topic, filter)
+}
+
+/// Patterns of `RabbitMQ` are those of one exchange, which must have a name.
+fn has_exchange(resource: &Resource, topic: &Topic, cluster: &ClusterStreamSpec) -> Result<(), Problem> {
+    let named = properties::get(cluster, None, "exchange").is_some();
+    if cluster.protocol != Protocol::RabbitMq || named || wildcard(cluster.protocol, &topic.topic).is_none() {
+        return Ok(());
     }
-    if protocol != Protocol::Mqtt {
-        return false;
-    }
-    let (mut levels, mut wanted) = (topic.split('/'), filter.split('/'));
-    loop {
-        match (levels.next(), wanted.next()) {
-            (_, Some("#")) | (None, None) => return true,
-            (Some(_), Some("+")) => {}
-            (Some(level), Some(want)) if level == want => {}
-            _ => return false,
-        }
-    }
+    let message = format!(
+        "`{}` has wildcards, and on ClusterStream `{}` every topic is an exchange of its own",
+        topic.topic, topic.cluster_stream
+    );
+    let help = "set the ClusterStream's property `exchange` to a topic exchange, as amq.topic, whose routing keys its topics then are";
+    Err(resource
+        .at("spec.topic", reason::WILDCARD_TOPIC, message)
+        .help(help))
 }
 
 #[cfg(test)]
@@ -276,21 +283,18 @@ mod tests {
     }
 
     #[test]
-    fn filters_match_as_mqtt_says() {
-        for (topic, filter, read) in [
-            ("a/b/c", "a/+/c", true),
-            ("a/b/c", "a/#", true),
-            ("a", "a/#", true),
-            ("a/b", "a/+/c", false),
-            ("b/a", "a/#", false),
-            ("a/b", "+", false),
-        ] {
-            assert_eq!(
-                is_read_by(Protocol::Mqtt, topic, filter),
-                read,
-                "{topic} {filter}"
-            );
-        }
-        assert!(!is_read_by(Protocol::Redis, "a/b", "a/#"));
+    fn of_a_pattern_of_rabbitmq_too() {
+        let of = |name: &str| {
+            let topic = Topic {
+                cluster_stream: "r".into(),
+                topic: name.into(),
+            };
+            let to = default_dead_letter(&topic, Protocol::RabbitMq).topic;
+            (is_read_by(Protocol::RabbitMq, &to, name), to)
+        };
+        assert_eq!(of("a.b"), (false, "a.b.dead-letter".into()));
+        assert_eq!(of("a.*.c"), (false, "a-dead-letter".into()));
+        assert_eq!(of("a.#"), (false, "a-dead-letter".into()));
+        assert_eq!(of("*.x"), (false, "dead-letter".into()));
     }
 }

@@ -6,6 +6,7 @@
 //! Expressions travel as source text; the runner compiles them again with the same engine.
 
 mod edge;
+mod topic;
 pub mod window;
 
 use std::collections::BTreeMap;

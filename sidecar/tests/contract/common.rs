@@ -56,6 +56,12 @@ impl Bed {
         mqtt(&SERVER, &[])
     }
 
+    /// MQTT 3.1.1.
+    pub(crate) fn mqtt_older() -> Bed {
+        static SERVER: LazyLock<Mosquitto> = LazyLock::new(|| Mosquitto::start().unwrap());
+        mqtt(&SERVER, &[("protocolVersion", "3.1.1")])
+    }
+
     /// Subscribes for a window: nothing bounds what may be unacked.
     pub(crate) async fn subscribe(&self, topic: &str, group: &str) -> Reading {
         self.member(topic, group, &format!("{group}-0"), None)

@@ -50,6 +50,23 @@ mod contract {
     }
 }
 
+/// MQTT 3.1.1: who publishes can't tell that nobody has a session, and how many messages are in flight is the broker's
+/// decision.
+mod older {
+    contract! {
+        behaviours, [mqtt_older]:
+        messages_come_in_order
+        acked_messages_are_gone
+        unacked_messages_come_again_before_new_ones
+        acks_may_come_in_any_order
+        an_empty_topic_is_recovered_at_once
+        consumers_of_a_group_share
+        large_payloads_arrive_as_they_were
+        a_window_of_many_messages_can_be_held_unacked
+        a_cancelled_receive_loses_nothing
+    }
+}
+
 /// Where the consumers of a group share what was there before they came.
 mod backlog {
     contract! {

@@ -1,13 +1,16 @@
 //! What only MQTT has.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use streaming_plan::Protocol;
 use streaming_sidecar::broker::{Consumer, Message, Received, Sink, Subscription};
-use test_brokers::Mosquitto;
+use test_brokers::{Mosquitto, RabbitMq};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::common::{PATIENCE, Reading, batch, connect, mqtt, numbers, publish, texts};
+use crate::common::{Bed, PATIENCE, Reading, batch, connect, mqtt, numbers, publish, texts};
 
 fn subscription(topic: &str) -> Subscription {
     Subscription {
@@ -215,4 +218,96 @@ async fn a_session_that_is_taken_over_ends_where_it_was() {
         "{error}"
     );
     assert!(error.transient);
+}
+
+/// Reads a wildcard, and what was published to it, all with a connection that may be MQTT 3.1.1.
+async fn give_and_take(bed: &Bed) {
+    let sink = bed.sink("t/#", &[]).await;
+    let mut reading = bed.subscribe("t/#", "g").await;
+    let first = next(&sink, &mut reading, "first").await;
+    reading.ack(&first).await;
+    let large = "x".repeat(3 << 20);
+    publish(&sink, "t/a/b", ["", &*large, "Größe"].map(str::to_owned)).await;
+    let got = reading.take(3).await;
+    assert_eq!(texts(&got), ["", &*large, "Größe"]);
+    assert_eq!(topics(&got), ["t/a/b"; 3]);
+    reading.ack(&got[..1]).await;
+    drop(reading);
+    let mut reading = bed.subscribe("t/#", "g").await;
+    let again = reading.take(2).await;
+    assert_eq!(texts(&again), [&*large, "Größe"]);
+    reading.ack(&again).await;
+}
+
+#[tokio::test]
+async fn a_broker_without_mqtt_5_is_spoken_to_in_3_1_1() {
+    let server = RabbitMq::with_mqtt().unwrap();
+    let url = format!("mqtt://guest:guest@127.0.0.1:{}", server.other_port());
+    let bed = Bed::of(connect(Protocol::Mqtt, &[("url", &url)]));
+    give_and_take(&bed).await;
+    let five = connect(Protocol::Mqtt, &[("url", &url), ("protocolVersion", "5")]);
+    let error = five.sink(&[]).await.err().unwrap();
+    assert_eq!(error.reason, "ConnectionLost", "{error}");
+    let wrong = format!("mqtt://guest:wr0ng@127.0.0.1:{}", server.other_port());
+    let wrong = connect(Protocol::Mqtt, &[("url", &wrong), ("protocolVersion", "3.1.1")]);
+    let error = wrong.sink(&[]).await.err().unwrap();
+    assert_eq!(error.reason, "AuthenticationFailed", "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_mqtt_5_is_asked_for_it_once() {
+    let server = Mosquitto::start().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let port = server.port();
+    let (refused, mut refusals) = tokio::sync::mpsc::unbounded_channel();
+    let refusing = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut start = [0; 9];
+            client.read_exact(&mut start).await.unwrap();
+            if start[8] == 5 {
+                refused.send(()).unwrap();
+                client.write_all(&[0x20, 2, 0, 1]).await.unwrap();
+                continue;
+            }
+            let mut broker = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            broker.write_all(&start).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut broker).await });
+        }
+    });
+    give_and_take(&Bed::of(connect(Protocol::Mqtt, &[("url", &url)]))).await;
+    let five = connect(Protocol::Mqtt, &[("url", &url), ("protocolVersion", "5")]);
+    let error = five.sink(&[]).await.err().unwrap();
+    assert_eq!(
+        (error.reason, error.transient),
+        ("ProtocolVersion", false),
+        "{error}"
+    );
+    assert!(error.to_string().contains("`protocolVersion`"), "{error}");
+    refusing.abort();
+    refusing.await.unwrap_err();
+    let mut times = 0;
+    while refusals.recv().await.is_some() {
+        times += 1;
+    }
+    assert_eq!(times, 2, "once, and once where nothing else was allowed");
+}
+
+#[tokio::test]
+async fn a_will_is_a_message_like_any_other() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let sink = bed.sink("status/+", &[]).await;
+    let mut reading = bed.subscribe("status/+", "g").await;
+    publish(&sink, "status/meter", ["here"]).await;
+    assert_eq!(texts(&reading.take(1).await), ["here"]);
+    // A meter that only speaks 3.1.1: its will is `gone`, with QoS 1.
+    let mut meter = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let body = b"\0\x04MQTT\x04\x0e\0\x3c\0\x05meter\0\x0cstatus/meter\0\x04gone";
+    let packet = [&[0x10, u8::try_from(body.len()).unwrap()], &body[..]].concat();
+    meter.write_all(&packet).unwrap();
+    meter.read_exact(&mut [0; 4]).unwrap();
+    drop(meter);
+    let got = reading.take(1).await;
+    assert_eq!((texts(&got), topics(&got)), (vec!["gone"], vec!["status/meter"]));
 }

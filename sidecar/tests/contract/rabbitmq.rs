@@ -6,7 +6,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOpt
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
 use streaming_plan::Protocol;
-use streaming_sidecar::broker::{Consumer, Received, Subscription};
+use streaming_sidecar::broker::{Consumer, Message, Received, Subscription};
 use test_brokers::RabbitMq;
 
 use crate::common::{Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, texts};
@@ -312,4 +312,38 @@ async fn prefetch_holds_back_what_is_not_asked_for() {
     assert_eq!(texts(&two.take(3).await), ["3", "4", "5"]);
     let received = tokio::time::timeout(std::time::Duration::from_millis(300), one.source.receive()).await;
     assert!(!matches!(received, Ok(Ok(Received::Messages(_)))), "{received:?}");
+}
+
+#[tokio::test]
+async fn topics_of_one_exchange_are_read_by_patterns_each_by_its_name() {
+    // The test's own exchange, and one that every node has.
+    for exchange in [new_topic().as_str(), "amq.topic"] {
+        let plant = new_topic();
+        let bed = bed(&[("exchange", exchange)]);
+        let topic = |rest: &str| format!("{plant}.{rest}");
+        let one = topic("*.power");
+        // Nobody who reads it is up yet.
+        let sink = bed.sink(&one, &["early"]).await;
+        publish(&sink, &topic("gas.power"), ["1"]).await;
+        let mut early = bed.subscribe(&one, "early").await;
+        let mut all = bed.subscribe(&topic("#"), "all").await;
+        for name in ["Größe.power", "gas.power.now", "gas.heat"] {
+            publish(&sink, &topic(name), ["2"]).await;
+        }
+        let got = early.take(2).await;
+        let topics = |messages: &[Message]| -> Vec<String> {
+            messages.iter().map(|message| message.topic.to_string()).collect()
+        };
+        assert_eq!(topics(&got), [topic("gas.power"), topic("Größe.power")]);
+        early.ack(&got).await;
+        let got = all.take(3).await;
+        let expected = ["Größe.power", "gas.power.now", "gas.heat"].map(topic);
+        assert_eq!(topics(&got), expected);
+        all.ack(&got).await;
+        drop(early);
+        let mut early = bed.subscribe(&one, "early").await;
+        assert_eq!(early.recover().await.len(), 0);
+        publish(&sink, &topic("gas.power"), ["3"]).await;
+        assert_eq!(texts(&early.take(1).await), ["3"]);
+    }
 }

@@ -76,7 +76,8 @@ impl Mosquitto {
         let at = folder.path().display();
         // Started by root it would become another user, who may not write here.
         let settings = format!(
-            "user root\nlistener {port} 127.0.0.1\nmax_queued_messages 0\npersistence true\n\
+            "user root\nlistener {port} 127.0.0.1\nmax_queued_messages 0\n\
+             max_inflight_messages 0\npersistence true\n\
              persistence_location {at}/\nlog_dest file {at}/log\n{more}"
         );
         fs::write(folder.path().join("conf"), settings)?;

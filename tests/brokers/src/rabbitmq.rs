@@ -58,6 +58,16 @@ impl RabbitMq {
         RabbitMq::new(&more, "", port)
     }
 
+    /// Starts one that speaks MQTT too, on [`RabbitMq::other_port`]: 3.1.1 only, up to `RabbitMQ` 3.12.
+    ///
+    /// # Errors
+    /// As for [`RabbitMq::start`].
+    pub fn with_mqtt() -> Result<RabbitMq> {
+        let port = free_port()?;
+        let settings = format!("mqtt.listeners.tcp.1 = 127.0.0.1:{port}\n");
+        RabbitMq::new(&settings, "rabbitmq_mqtt", port)
+    }
+
     /// `settings` and `plugins` beside what all have.
     fn new(settings: &str, plugins: &str, other_port: u16) -> Result<RabbitMq> {
         let epmd_port = free_port()?;

@@ -57,7 +57,7 @@ fn refused(settings: &Settings, code: ConnectReturnCode) -> BrokerError {
             .fault(
                 "ProtocolVersion",
                 false,
-                "the broker doesn't speak MQTT 5: use one that does",
+                "the broker doesn't speak MQTT 5: set `protocolVersion` to auto",
             ),
         ConnectReturnCode::ServerBusy
         | ConnectReturnCode::ServerUnavailable

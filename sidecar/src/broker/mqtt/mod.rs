@@ -1,4 +1,4 @@
-//! MQTT 5: a topic is a topic or a filter with wildcards, and each component that reads it has a session of its own on the
+//! MQTT 5, and 3.1.1 where the broker has no 5: a topic is a topic or a filter with wildcards, and each component that reads it has a session of its own on the
 //! broker, which keeps what comes while the component is away.
 //!
 //! A packet identifier means something on its connection only, so a lost connection ends a subscription: `receive` and
@@ -9,11 +9,13 @@ mod acker;
 mod acks;
 mod fault;
 mod gate;
+mod older;
 mod pulse;
 mod session;
 mod settings;
 mod sink;
 mod source;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

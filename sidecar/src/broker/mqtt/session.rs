@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
-    AckMode, AsyncClient, Broker, Event, EventLoop, MqttOptions, Outgoing, Packet, PersistedAckMode,
-    PersistedSession, Publish, RetainForwardRule, SessionStore, SessionStoreError, SessionStoreKey,
-    SubscribeFilterInput, SubscribeReasonCode,
+    AckMode, AsyncClient, Broker, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions,
+    Outgoing, Packet, PersistedAckMode, PersistedSession, Publish, RetainForwardRule, SessionStore,
+    SessionStoreError, SessionStoreKey, StateError, SubscribeFilterInput, SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use super::super::BrokerError;
 use super::fault::{disconnected, explain};
 use super::gate::{Gate, Gated};
 use super::settings::{Reading, Settings};
+use super::wire::Wire;
 
 /// How long connecting, and an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,19 +108,22 @@ pub(super) async fn open(
     most: u16,
     gate: &Arc<Gate>,
 ) -> Result<Opened, BrokerError> {
-    let mut options = options(settings, &identity.client, gate);
     let expiry = if reading.clean { 0 } else { u32::MAX };
-    options
-        .set_clean_start(reading.clean)
-        .set_session_expiry_interval(Some(expiry))
-        .set_receive_maximum(Some(most))
-        // It publishes nothing, and would keep a table for it.
-        .set_outgoing_inflight_upper_limit(NOTHING)
-        .set_ack_mode(AckMode::Manual)
-        .set_keep_alive(0);
-    if !reading.clean {
-        options.set_session_store(NothingOfOurs { expiry });
-    }
+    let options = |older| {
+        let mut options = options(settings, &identity.client, gate, older);
+        options
+            .set_clean_start(reading.clean)
+            .set_session_expiry_interval(Some(expiry))
+            .set_receive_maximum(Some(most))
+            // It publishes nothing, and would keep a table for it.
+            .set_outgoing_inflight_upper_limit(NOTHING)
+            .set_ack_mode(AckMode::Manual)
+            .set_keep_alive(0);
+        if !reading.clean {
+            options.set_session_store(NothingOfOurs { expiry });
+        }
+        options
+    };
     let (client, driver, resumed) = connect(settings, options).await?;
     let filter = SubscribeFilterInput::new(identity.filter.clone(), reading.qos);
     // What is retained comes when a session begins, and not again each time that it is resumed.
@@ -134,20 +138,21 @@ pub(super) async fn open(
 
 /// Connects to publish: a session that ends with the connection.
 pub(super) async fn open_publisher(settings: &Arc<Settings>) -> Result<Arc<Link>, BrokerError> {
-    let mut options = options(
-        settings,
-        &format!(
-            "{}-{:016x}",
-            settings.producer,
-            RandomState::new().hash_one(settings.port)
-        ),
-        // Never shut: what comes are answers.
-        &Arc::default(),
+    let name = format!(
+        "{}-{:016x}",
+        settings.producer,
+        RandomState::new().hash_one(settings.port)
     );
-    options
-        .set_clean_start(true)
-        .set_keep_alive(15)
-        .set_outgoing_inflight_upper_limit(UNCONFIRMED);
+    // Never shut: what comes are answers.
+    let gate = Arc::default();
+    let options = |older| {
+        let mut options = options(settings, &name, &gate, older);
+        options
+            .set_clean_start(true)
+            .set_keep_alive(15)
+            .set_outgoing_inflight_upper_limit(UNCONFIRMED);
+        options
+    };
     let (client, driver, _) = connect(settings, options).await?;
     Ok(drive(settings, client, driver, None).0)
 }
@@ -176,8 +181,12 @@ pub(super) async fn declare(
 
 /// Ends the session of a component: one that begins afresh takes its place, and is over with its connection.
 pub(super) async fn end(settings: &Settings, identity: &Identity) -> Result<(), BrokerError> {
-    let mut options = options(settings, &identity.client, &Arc::default());
-    options.set_clean_start(true).set_session_expiry_interval(Some(0));
+    let gate = Arc::default();
+    let options = |older| {
+        let mut options = options(settings, &identity.client, &gate, older);
+        options.set_clean_start(true).set_session_expiry_interval(Some(0));
+        options
+    };
     connect(settings, options).await.map(|_| ())
 }
 
@@ -196,10 +205,13 @@ pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> 
     }
 }
 
-fn options(settings: &Settings, client: &str, gate: &Arc<Gate>) -> MqttOptions {
+fn options(settings: &Settings, client: &str, gate: &Arc<Gate>, older: bool) -> MqttOptions {
     let mut options = MqttOptions::new(client, Broker::tcp(settings.host.as_str(), settings.port));
     let (tls, gate) = (settings.tls.clone(), Arc::clone(gate));
-    options.set_socket_connector(move |address, _| Gated::connect(address, tls.clone(), Arc::clone(&gate)));
+    options.set_socket_connector(move |address, _| {
+        let connecting = Gated::connect(address, tls.clone(), Arc::clone(&gate));
+        async move { Ok(Wire::new(connecting.await?, older)) }
+    });
     match (&settings.user, &settings.password) {
         (Some(user), Some(password)) => options.set_credentials(user, password.clone()),
         (Some(user), None) => options.set_username(user),
@@ -210,10 +222,46 @@ fn options(settings: &Settings, client: &str, gate: &Arc<Gate>) -> MqttOptions {
     options
 }
 
+/// A connection, and whether the broker had a session.
+type Connected = (AsyncClient, EventLoop, bool);
+
+/// Connects in MQTT 5, or in 3.1.1 where the broker has no 5.
 async fn connect(
     settings: &Settings,
-    mut options: MqttOptions,
-) -> Result<(AsyncClient, EventLoop, bool), BrokerError> {
+    options: impl Fn(bool) -> MqttOptions,
+) -> Result<Connected, BrokerError> {
+    let older = settings.is_older();
+    let (error, speaks) = match attempt(settings, options(older)).await {
+        Ok(connected) => return Ok(connected),
+        Err(failed) => failed,
+    };
+    if older || !settings.may_be_older() || speaks == Speaks::Five {
+        return Err(error);
+    }
+    match attempt(settings, options(true)).await {
+        Ok(connected) => {
+            if speaks == Speaks::Older {
+                settings.learn_older();
+            }
+            Ok(connected)
+        }
+        Err((again, _)) if speaks == Speaks::Older => Err(again),
+        // It hung up for some other reason.
+        Err(_) => Err(error),
+    }
+}
+
+/// What a broker seems to speak that can't be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    Five,
+    /// It says so.
+    Older,
+    /// It ended the connection instead of an answer, as some do that don't understand the question.
+    Nothing,
+}
+
+async fn attempt(settings: &Settings, mut options: MqttOptions) -> Result<Connected, (BrokerError, Speaks)> {
     // Last: other settings would bring its default back.
     options.set_unlimited_incoming_packet_size();
     let (client, mut driver) = AsyncClient::builder(options).capacity(REQUESTS).build();
@@ -226,8 +274,17 @@ async fn connect(
     };
     match tokio::time::timeout(PATIENCE, connected).await {
         Ok(Ok(resumed)) => Ok((client, driver, resumed)),
-        Ok(Err(error)) => Err(explain(settings, &error)),
-        Err(_) => Err(silent(settings)),
+        Ok(Err(error)) => {
+            let speaks = match &error {
+                ConnectionError::ConnectionRefused(
+                    ConnectReturnCode::RefusedProtocolVersion | ConnectReturnCode::UnsupportedProtocolVersion,
+                ) => Speaks::Older,
+                ConnectionError::MqttState(StateError::ConnectionAborted) => Speaks::Nothing,
+                _ => Speaks::Five,
+            };
+            Err((explain(settings, &error), speaks))
+        }
+        Err(_) => Err((silent(settings), Speaks::Five)),
     }
 }
 

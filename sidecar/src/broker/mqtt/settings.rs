@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rumqttc::QoS;
 
@@ -24,6 +25,9 @@ pub(super) struct Settings {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: Option<Tls>,
+    version: Version,
+    /// The broker has said that it doesn't speak MQTT 5.
+    is_older: AtomicBool,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     /// What messages are published with.
@@ -31,6 +35,16 @@ pub(super) struct Settings {
     pub(super) retain: bool,
     /// What the names of publishing clients begin with.
     pub(super) producer: String,
+}
+
+/// What is spoken with a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// MQTT 5, or 3.1.1 with a broker that doesn't take it.
+    Auto,
+    Five,
+    /// 3.1.1.
+    Older,
 }
 
 /// How a subscription reads; its own properties come before its connection's.
@@ -91,6 +105,13 @@ impl Settings {
         }
         Ok(Settings {
             tls: encrypted.then(|| Tls::new(&properties, &host)).transpose()?,
+            version: match properties.text("protocolVersion").map(str::trim) {
+                None | Some("auto") => Version::Auto,
+                Some("5") => Version::Five,
+                Some("3.1.1") => Version::Older,
+                Some(_) => return Err(properties.invalid("protocolVersion", "auto, 5 or 3.1.1")),
+            },
+            is_older: AtomicBool::new(false),
             user: url.user.or_else(|| owned("username")),
             password: url.password.or_else(|| owned("password")),
             qos: qos(&properties)?,
@@ -100,6 +121,26 @@ impl Settings {
             port,
             name,
         })
+    }
+
+    /// Whether to speak MQTT 3.1.1 from the beginning.
+    pub(super) fn is_older(&self) -> bool {
+        self.version == Version::Older || self.is_older.load(Ordering::Relaxed)
+    }
+
+    /// Whether 3.1.1 may be tried where MQTT 5 fails.
+    pub(super) fn may_be_older(&self) -> bool {
+        self.version == Version::Auto
+    }
+
+    /// The broker has said that it has no MQTT 5.
+    pub(super) fn learn_older(&self) {
+        if !self.is_older.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                broker = &*self.name,
+                "the broker has no MQTT 5; going on with 3.1.1"
+            );
+        }
     }
 
     /// An error of this connection's.

@@ -1,5 +1,6 @@
 //! `RabbitMQ`, AMQP 0-9-1, in Dapr's layout but for the queues' life: a topic is an exchange, and each component that
-//! reads it has a durable queue `component-topic` of its own, bound to it.
+//! reads it has a durable queue `component-topic` of its own, bound to it. With the property `exchange` there is one topic
+//! exchange instead, and a topic is a routing key, or a pattern of them.
 //!
 //! A delivery's tag means something on its channel only, so a lost connection ends a subscription: `receive` and `ack`
 //! fail, and what was unacked comes again to the next one.
@@ -137,6 +138,7 @@ impl Broker for RabbitMq {
             _connection: connection,
             channel,
             topic: subscription.topic.into(),
+            by_key: settings.exchange.name.is_some(),
             queue,
         };
         let reader = Reader::start(feed, prefetch, found.message_count()).await?;

@@ -54,15 +54,18 @@ pub(super) fn queue_name(group: &str, topic: &str) -> String {
     format!("{group}-{topic}")
 }
 
-/// Declares a topic's exchange, and the queues of groups that read it. A refusal closes the channel.
+/// Declares a topic's exchange, and the queues of groups that read the topic, or the pattern, by that name. A refusal
+/// closes the channel.
 pub(super) async fn declare(
     settings: &Settings,
     channel: &Channel,
     topic: &str,
     groups: impl IntoIterator<Item = &str>,
 ) -> Result<(), BrokerError> {
-    let exchange = settings.short(topic)?;
+    let (exchange, key) = settings.route(topic)?;
     let options = ExchangeDeclareOptions {
+        // The broker's own are there, and nobody else may declare them.
+        passive: exchange.as_str().starts_with("amq."),
         durable: settings.exchange.durable,
         auto_delete: settings.exchange.auto_delete,
         ..ExchangeDeclareOptions::default()
@@ -74,7 +77,7 @@ pub(super) async fn declare(
     declared.map_err(|error| explain(settings, &error))?;
     for group in groups {
         let queue = settings.short(&queue_name(group, topic))?;
-        let bound = bind(settings, channel, queue, exchange.clone()).await;
+        let bound = bind(settings, channel, queue, exchange.clone(), key.clone()).await;
         bound.map_err(|error| explain(settings, &error))?;
     }
     Ok(())
@@ -85,6 +88,7 @@ async fn bind(
     channel: &Channel,
     queue: ShortString,
     exchange: ShortString,
+    key: ShortString,
 ) -> lapin::Result<()> {
     let options = QueueDeclareOptions {
         durable: true,
@@ -93,7 +97,6 @@ async fn bind(
     channel
         .queue_declare(queue.clone(), options, settings.queue.clone())
         .await?;
-    let key = settings.exchange.routing_key.clone();
     channel
         .queue_bind(
             queue,

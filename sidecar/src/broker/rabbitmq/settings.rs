@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use lapin::ExchangeKind;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use streaming_plan::Protocol;
 
 use super::super::BrokerError;
 use super::super::properties::Properties;
@@ -36,6 +37,8 @@ pub(super) struct Settings {
 /// How a topic's exchange is declared.
 #[derive(Debug)]
 pub(super) struct Exchange {
+    /// The one that all topics are routing keys of; without it each topic is an exchange.
+    pub(super) name: Option<ShortString>,
     pub(super) kind: ExchangeKind,
     pub(super) durable: bool,
     pub(super) auto_delete: bool,
@@ -96,6 +99,21 @@ impl Settings {
         BrokerError::new(&self.name, reason, what, transient)
     }
 
+    /// Where what is published to a topic goes: an exchange, and a routing key. With the topic's pattern as the key it is
+    /// what a queue is bound by.
+    pub(super) fn route(&self, topic: &str) -> Result<(ShortString, ShortString), BrokerError> {
+        let topic = self.short(topic)?;
+        Ok(match &self.exchange.name {
+            Some(exchange) => (exchange.clone(), topic),
+            None => (topic, self.exchange.routing_key.clone()),
+        })
+    }
+
+    /// Whether who reads one topic gets what is published to another.
+    pub(super) fn is_read_by(&self, topic: &str, filter: &str) -> bool {
+        topic == filter || (self.exchange.name.is_some() && Protocol::RabbitMq.is_read_by(topic, filter))
+    }
+
     /// A name as AMQP has them: up to 255 bytes.
     pub(super) fn short(&self, name: &str) -> Result<ShortString, BrokerError> {
         ShortString::try_new(name.to_owned()).map_err(|_| {
@@ -130,10 +148,32 @@ fn exchange(properties: &Properties<'_>) -> Result<Exchange, BrokerError> {
         _ => return Err(properties.invalid("exchangeKind", "fanout, topic, direct or headers")),
     };
     let key = properties.text("routingKey").unwrap_or_default().to_owned();
+    let name = properties
+        .text("exchange")
+        .map(|name| ShortString::try_new(name.to_owned()));
+    let name = name
+        .transpose()
+        .map_err(|_| properties.invalid("exchange", "a name of up to 255 bytes"))?;
+    let is_one = name.is_some();
+    if is_one
+        && (properties
+            .text("exchangeKind")
+            .is_some_and(|kind| kind != "topic")
+            || !key.is_empty())
+    {
+        let what = "with `exchange`, `exchangeKind` is topic and the topics are the routing keys: leave `exchangeKind` and `routingKey` out";
+        return Err(BrokerError::new(
+            properties.broker,
+            "InvalidProperty",
+            what,
+            false,
+        ));
+    }
     Ok(Exchange {
-        kind,
-        durable: properties.flag("durable")?.unwrap_or(false),
-        auto_delete: properties.flag("deletedWhenUnused")?.unwrap_or(true),
+        name,
+        kind: if is_one { ExchangeKind::Topic } else { kind },
+        durable: properties.flag("durable")?.unwrap_or(is_one),
+        auto_delete: properties.flag("deletedWhenUnused")?.unwrap_or(!is_one),
         routing_key: ShortString::try_new(key)
             .map_err(|_| properties.invalid("routingKey", "a key of up to 255 bytes"))?,
     })
@@ -182,6 +222,19 @@ mod tests {
         ];
         let other = settings(&other).unwrap();
         assert!(other.exchange.durable && !other.exchange.auto_delete && !other.persistent);
+    }
+
+    #[test]
+    fn one_exchange_for_all_topics_is_a_topic_exchange_that_stays() {
+        let one = [("host", "amqp://h"), ("exchange", "plant")];
+        let one = settings(&one).unwrap();
+        assert_eq!(one.exchange.kind, ExchangeKind::Topic);
+        assert!(one.exchange.durable && !one.exchange.auto_delete);
+        assert_eq!(one.route("a.b").unwrap(), ("plant".into(), "a.b".into()));
+        assert!(one.is_read_by("a.b", "a.*") && !settings(&[]).unwrap().is_read_by("a.b", "a.*"));
+        for more in [("exchangeKind", "fanout"), ("routingKey", "k")] {
+            assert!(settings(&[("exchange", "plant"), more]).is_err());
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::settings::Settings;
 
 pub(super) struct Publisher {
     settings: Arc<Settings>,
-    /// Who reads which topic.
+    /// Who reads which topic, or pattern of topics.
     readers: HashMap<String, Vec<String>>,
     session: Mutex<Option<Session>>,
 }
@@ -76,15 +76,36 @@ impl Publisher {
         }
         let channel = session.connection.create_channel().await;
         let channel = channel.map_err(|error| explain(&self.settings, &error))?;
-        let readers = self.readers.get(&**topic).into_iter().flatten();
-        session::declare(&self.settings, &channel, topic, readers.map(String::as_str)).await?;
+        let read = self.readers(topic);
+        for (filter, groups) in read {
+            session::declare(
+                &self.settings,
+                &channel,
+                filter,
+                groups.iter().map(String::as_str),
+            )
+            .await?;
+        }
+        if !self.is_read(topic) {
+            session::declare(&self.settings, &channel, topic, []).await?;
+        }
         session.declared.insert(Arc::clone(topic));
         Ok(())
     }
 
+    /// Who is known to read a topic, by what they read.
+    fn readers(&self, topic: &str) -> impl Iterator<Item = (&String, &Vec<String>)> {
+        let reads = move |filter: &str| self.settings.is_read_by(topic, filter);
+        self.readers.iter().filter(move |(filter, _)| reads(filter))
+    }
+
+    fn is_read(&self, topic: &str) -> bool {
+        self.readers(topic).next().is_some()
+    }
+
     /// Sends a message; the outcome is known when the future is done.
     async fn send(&self, channel: Channel, message: Outgoing) -> Result<(), BrokerError> {
-        let exchange = self.settings.short(&message.topic)?;
+        let (exchange, key) = self.settings.route(&message.topic)?;
         let seconds = clock::now().as_millis() / 1000;
         let mut properties = BasicProperties::default()
             .with_content_type(message.content_type.into())
@@ -94,10 +115,9 @@ impl Publisher {
             properties = properties.with_message_id(id);
         }
         let options = BasicPublishOptions {
-            mandatory: self.readers.contains_key(&*message.topic),
+            mandatory: self.is_read(&message.topic),
             ..BasicPublishOptions::default()
         };
-        let key = self.settings.exchange.routing_key.clone();
         let sent = channel
             .basic_publish(exchange, key, options, &message.payload, properties)
             .await;

@@ -38,7 +38,10 @@ pub(super) struct Feed {
     /// Closed when nobody holds it.
     pub(super) _connection: Arc<Connection>,
     pub(super) channel: Channel,
+    /// The topic, or where it is a pattern that of the last message.
     pub(super) topic: Arc<str>,
+    /// A message's topic is its routing key.
+    pub(super) by_key: bool,
     pub(super) queue: ShortString,
 }
 
@@ -134,6 +137,10 @@ impl Reader {
                 if !delivery.redelivered {
                     self.recovered(&mut messages);
                 }
+            }
+            let key = delivery.routing_key.as_str();
+            if self.feed.by_key && *self.feed.topic != *key {
+                self.feed.topic = key.into();
             }
             messages.push(message(delivery, &self.feed.topic, now));
             if self.recovering == Some(0) {
