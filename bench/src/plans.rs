@@ -103,7 +103,7 @@ fn plan(kind: &str, ports: Ports, inputs: Vec<Input>, role: Role) -> Plan {
         late_to: None,
         publishes: Vec::new(),
         container: None,
-        shared: false,
+        shared: None,
         memory_budget: MEMORY,
         state: None,
     }

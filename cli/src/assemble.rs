@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use streaming_compiler::{Compilation, Problem, Stream, reason};
-use streaming_plan::{ClusterStream, Edge, Plan, Protocol};
+use streaming_plan::{ClusterStream, Edge, Plan};
 
 use crate::load::{Document, Loaded};
 use crate::local::TopicName;

@@ -97,7 +97,7 @@ async fn retained(broker: &dyn Broker, topic: &str) -> Value {
         topic: topic.to_owned(),
         group: "later".to_owned(),
         consumer: "later".to_owned(),
-        shared: false,
+        shared: None,
         properties: BTreeMap::new(),
         in_flight: None,
     };

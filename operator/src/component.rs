@@ -136,7 +136,7 @@ fn has_one_session(plan: &Plan) -> bool {
         let cluster = plan.cluster_streams.get(&input.source.cluster_stream);
         cluster.is_some_and(|cluster| cluster.protocol == Protocol::Mqtt)
     };
-    !plan.shared && inputs.any(is_mqtt)
+    plan.shared.is_none() && inputs.any(is_mqtt)
 }
 
 fn spec<T: DeserializeOwned>(document: &Value) -> Result<T, serde_json::Error> {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use streaming_plan::{Plan, Protocol, Topic};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::broker::Consumer;
+use crate::broker::{BrokerError, Consumer, member};
 use crate::retry::Retry;
 use crate::run::Brokers;
 
@@ -54,18 +54,26 @@ async fn remove(plan: &Plan, brokers: &Brokers, topic: &Topic, end: Instant) -> 
         return left("the plan has no such ClusterStream".to_owned());
     };
     let protocol = plan.cluster_streams.get(&topic.cluster_stream);
-    if plan.shared && protocol.is_some_and(|found| found.protocol == Protocol::Mqtt) {
-        let why = "each pod had a session of its own, which ends when the broker lets it expire";
-        return left(why.to_owned());
-    }
-    let consumer = Consumer {
-        topic: topic.topic.clone(),
-        group: group.clone(),
+    let is_mqtt = protocol.is_some_and(|found| found.protocol == Protocol::Mqtt);
+    let members = match plan.shared.filter(|_| is_mqtt) {
+        Some(members) => (0..members).map(|seat| member(group, seat)).collect(),
+        None => vec![group.clone()],
     };
+    let consumer = |group: String| Consumer {
+        topic: topic.topic.clone(),
+        group,
+    };
+    let consumers: Vec<Consumer> = members.into_iter().map(consumer).collect();
     let mut retry = Retry::new(group);
     let mut last = "it did not answer in time".to_owned();
+    let all = async || {
+        for consumer in &consumers {
+            broker.remove(consumer).await?;
+        }
+        Ok::<_, BrokerError>(())
+    };
     loop {
-        match timeout_at(end, broker.remove(&consumer)).await {
+        match timeout_at(end, all()).await {
             Ok(Ok(())) => {
                 tracing::info!(
                     cluster_stream = topic.cluster_stream,

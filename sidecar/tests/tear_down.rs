@@ -10,14 +10,15 @@ mod process;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{input, plan, publish, take};
 use process::command;
 use redis::Commands as _;
 use serde_json::{Value, json};
-use streaming_plan::{ClusterStream, Plan, Protocol};
-use streaming_sidecar::broker::{Broker, open};
+use streaming_plan::Plan;
+use streaming_sidecar::broker::{Broker, Outgoing, Received, Subscription, open};
 use test_brokers::{Mosquitto, RabbitMq, Redis};
 
 fn three(streams: &Value) -> Plan {
@@ -140,24 +141,52 @@ async fn a_tear_down_says_what_is_left_on_a_broker_that_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn the_sessions_of_pods_that_share_a_topic_are_told_of() {
+async fn the_sessions_of_all_pods_that_share_a_topic_go() {
+    let mosquitto = Mosquitto::start().unwrap();
     let mut plan = three(&json!({
         "r": {"protocol": "redis", "properties": {"redisHost": "127.0.0.1:1"}},
         "q": {"protocol": "rabbitmq", "properties": {"host": "amqp://127.0.0.1:1"}},
-        "m": {"protocol": "mqtt", "properties": {"url": "mqtt://127.0.0.1:1"}},
+        "m": {"protocol": "mqtt", "properties": {"url": mosquitto.url()}},
     }));
-    plan.shared = true;
+    plan.shared = Some(2);
     plan.inputs.retain(|input| input.source.cluster_stream == "m");
-    let cluster_stream = ClusterStream {
-        protocol: Protocol::Mqtt,
-        ..plan.cluster_streams["m"].clone()
+    let broker = open("m", &plan.cluster_streams["m"]).unwrap();
+    let brokers = [("m".to_owned(), Arc::clone(&broker))].into();
+    let join = async |pod: &str| {
+        let subscription = Subscription {
+            topic: "t/+".into(),
+            group: "c".into(),
+            consumer: pod.into(),
+            shared: Some(2),
+            properties: BTreeMap::new(),
+            in_flight: Some(9),
+        };
+        let (mut source, acker) = broker.subscribe(subscription).await.unwrap();
+        assert!(matches!(source.receive().await, Ok(Received::Recovered)));
+        (source, acker)
     };
-    let brokers = [("m".to_owned(), open("m", &cluster_stream).unwrap())].into();
+    let sink = broker.sink(&[]).await.unwrap();
+    let say = async |what: &'static str| {
+        let message = Outgoing {
+            topic: "t/a".into(),
+            id: what.into(),
+            content_type: "application/json",
+            payload: what.into(),
+        };
+        for outcome in sink.publish(vec![message; 4]).await {
+            outcome.unwrap();
+        }
+    };
+    drop([join("c-0").await, join("c-1").await]);
+    say("1").await;
     let left = streaming_sidecar::tear_down(&plan, &brokers, common::PATIENCE).await;
-    assert_eq!(left.len(), 1);
-    assert!(
-        left[0].to_string().contains("a session of its own"),
-        "{}",
-        left[0]
-    );
+    assert_eq!(left, []);
+    let mut pods = [join("c-0").await, join("c-1").await];
+    say("2").await;
+    let [(one, _), (two, _)] = &mut pods;
+    let first = tokio::select! {
+        first = one.receive() => first,
+        first = two.receive() => first,
+    };
+    assert!(matches!(first, Ok(Received::Messages(messages)) if &messages[0].payload[..] == b"2"));
 }

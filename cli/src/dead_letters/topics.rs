@@ -141,7 +141,7 @@ impl Held {
             topic: place.topic.topic.clone(),
             group: KEEPER.to_owned(),
             consumer: "streamctl".to_owned(),
-            shared: false,
+            shared: None,
             properties: BTreeMap::new(),
             in_flight: Some(most),
         };

@@ -41,7 +41,7 @@ impl Consumers {
         let mut kept = Vec::new();
         for resource in resources.iter().filter(|resource| resource.kind.is_component()) {
             for stream in reads(resource, catalog, streams) {
-                if shares(resource, stream.cluster.protocol) {
+                if shares(resource, stream.cluster.protocol).is_some() {
                     let key = (resource.namespace.clone(), stream.topic.cluster_stream.clone());
                     let shared = consumers.shared.entry(key).or_default();
                     shared.insert(stream.topic.topic.clone());

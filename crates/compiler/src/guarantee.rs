@@ -71,7 +71,7 @@ fn arriving(plan: &Plan, input: &Input) -> Guarantee {
     let loss = match protocol {
         Some(Protocol::Redis) => trimmed(get("maxLenApprox"), get("streamTTL")),
         Some(Protocol::RabbitMq) => rabbitmq_loss(get),
-        Some(Protocol::Mqtt) => mqtt_loss(get).or_else(|| left_behind(plan)),
+        Some(Protocol::Mqtt) => mqtt_loss(get),
         None => None,
     };
     let loss = loss.or_else(|| dropped_late(plan, input));
@@ -266,14 +266,6 @@ fn mqtt_loss<'p>(get: impl Fn(&str) -> Option<&'p str>) -> Loss {
         return Some((why, "`cleanSession: \"false\"`"));
     }
     qos(get("qos"))
-}
-
-/// Pods that share a topic on MQTT have a session each, by their names, and a broker keeps what it has given to one.
-fn left_behind(plan: &Plan) -> Loss {
-    plan.shared.then(|| {
-        let why = "what the broker gave to a pod that is replaced waits for a pod of that name (replicas)";
-        (why.to_owned(), "`replicas: 1`")
-    })
 }
 
 fn qos(qos: Option<&str>) -> Loss {

@@ -44,9 +44,9 @@ pub struct Plan {
     /// The container that runs beside the component's sidecar; `None` where the component has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
-    /// Whether several pods run the component and share what comes in; only where a broker must be told so.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub shared: bool,
+    /// How many pods run the component and share what comes in; only where a broker must be told so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<u32>,
     /// Upper bound, in bytes, of what the component holds in memory.
     pub memory_budget: u64,
     /// Where the component keeps messages of open windows, so that it acks them when they are durable; `None` leaves
@@ -61,11 +61,6 @@ pub struct Plan {
 pub struct State {
     /// A directory of its own.
     pub path: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref)]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl Plan {

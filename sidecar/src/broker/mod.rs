@@ -5,6 +5,7 @@
 //! on. Nothing in here knows what is done with a message.
 
 mod backoff;
+mod binary;
 mod clock;
 pub mod embedded;
 mod files;
@@ -64,8 +65,8 @@ pub struct Subscription {
     pub group: String,
     /// This consumer's name within the group, the same after a restart.
     pub consumer: String,
-    /// Whether the group may have other consumers, with which this one shares the topic.
-    pub shared: bool,
+    /// How many consumers the group has that share the topic, where the broker must be told so.
+    pub shared: Option<u32>,
     /// Settings of this subscription beside the connection's.
     pub properties: std::collections::BTreeMap<String, String>,
     /// About how many messages may be held unacked at once; `None` where a window decides that, and the memory
@@ -160,6 +161,12 @@ pub struct Consumer {
     pub topic: String,
     /// The group.
     pub group: String,
+}
+
+/// What one of the members of a group is called that each have a session of their own: by its seat, not by its pod, so
+/// that the pod that comes after it goes on where it stopped. Components have no dots in their names.
+pub fn member(group: &str, seat: u32) -> String {
+    format!("{group}.{seat}")
 }
 
 /// Why a broker didn't do what it was asked to.

@@ -186,11 +186,14 @@ impl Tls {
         })
     }
 
-    /// What may be behind a connection that just ended: some brokers hang up on who shows no certificate before it can
-    /// be read that they asked for one.
+    /// What may be behind a connection that just ended: some brokers hang up on who shows no certificate, or one that they
+    /// don't trust, before it can be read that they do.
     pub(super) fn hint(&self, error: &(dyn Error + 'static)) -> &'static str {
         match cause(error) {
-            Some(Cause::HungUp) if !self.identified => {
+            Some(Cause::HungUp) if self.identified => {
+                "; perhaps the broker refuses the client's certificate, `clientCert` (`tls.certificate`)"
+            }
+            Some(Cause::HungUp) => {
                 "; if the broker asks for a client's certificate, set the properties `clientCert` and `clientKey` \
                  (`tls.certificate`, `tls.privateKey`)"
             }

@@ -335,7 +335,7 @@ pub async fn take(broker: &dyn Broker, topic: &str, group: &str, count: usize) -
         topic: topic.to_owned(),
         group: group.to_owned(),
         consumer: "test".to_owned(),
-        shared: false,
+        shared: None,
         properties: BTreeMap::new(),
         in_flight: None,
     };

@@ -58,7 +58,7 @@ impl Bed {
 
     /// MQTT 3.1.1.
     pub(crate) fn mqtt_older() -> Bed {
-        static SERVER: LazyLock<Mosquitto> = LazyLock::new(|| Mosquitto::start().unwrap());
+        static SERVER: LazyLock<Mosquitto> = LazyLock::new(|| Mosquitto::with_many_in_flight().unwrap());
         mqtt(&SERVER, &[("protocolVersion", "3.1.1")])
     }
 
@@ -80,7 +80,7 @@ impl Bed {
             topic: topic.into(),
             group: group.into(),
             consumer: consumer.into(),
-            shared: in_flight.is_some(),
+            shared: in_flight.map(|_| 2),
             properties: BTreeMap::new(),
             in_flight,
         };

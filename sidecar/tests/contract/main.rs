@@ -5,15 +5,39 @@
 
 mod behaviours;
 mod common;
+mod cut;
 mod mqtt;
 mod rabbitmq;
 mod redis;
+mod table;
 mod tls;
+
+/// A list of tests.
+struct Case {
+    beds: &'static [&'static str],
+    behaviours: &'static [&'static str],
+}
+
+/// All lists.
+const LISTS: &[Case] = &[
+    contract::LIST,
+    older::LIST,
+    backlog::LIST,
+    encrypted::LIST,
+    lines::LIST,
+];
 
 /// Makes a test of every behaviour of a suite for every broker that has it.
 macro_rules! contract {
     ($suite:ident, $beds:tt: $($behaviours:tt)*) => {
+        contract!(@list $beds { $($behaviours)* });
         contract!(@beds $suite $beds { $($behaviours)* });
+    };
+    (@list [$($bed:ident)*] { $($behaviour:ident)* }) => {
+        pub(crate) const LIST: crate::Case = crate::Case {
+            beds: &[$(stringify!($bed)),*],
+            behaviours: &[$(stringify!($behaviour)),*],
+        };
     };
     (@beds $suite:ident [$($bed:ident)*] $behaviours:tt) => {
         $(contract!(@bed $suite $bed $behaviours);)*
@@ -80,5 +104,13 @@ mod encrypted {
     contract! {
         tls, [redis rabbitmq mqtt]:
         both_sides_show_a_certificate_and_what_is_wrong_with_one_is_said
+    }
+}
+
+/// Where connections can be lost.
+mod lines {
+    contract! {
+        cut, [redis rabbitmq mqtt]:
+        a_connection_that_is_cut_costs_no_message
     }
 }

@@ -5,19 +5,20 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, PublishProperties, QoS};
 use streaming_plan::Protocol;
 use streaming_sidecar::broker::{Consumer, Message, Received, Sink, Subscription};
 use test_brokers::{Mosquitto, RabbitMq};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::common::{Bed, PATIENCE, Reading, batch, connect, mqtt, numbers, publish, texts};
+use crate::common::{Bed, PATIENCE, Reading, batch, connect, mqtt, numbers, publish, text, texts};
 
 fn subscription(topic: &str) -> Subscription {
     Subscription {
         topic: topic.into(),
         group: "g".into(),
         consumer: "g-0".into(),
-        shared: false,
+        shared: None,
         properties: [].into(),
         in_flight: None,
     }
@@ -310,4 +311,113 @@ async fn a_will_is_a_message_like_any_other() {
     drop(meter);
     let got = reading.take(1).await;
     assert_eq!((texts(&got), topics(&got)), (vec!["gone"], vec!["status/meter"]));
+}
+
+#[tokio::test]
+async fn a_new_pod_goes_on_with_what_waits_for_the_one_that_it_replaces() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let join = async |pod: &str| bed.member("t/#", "g", pod, Some(100)).await.unwrap();
+    let sink = bed.sink("t/a", &[]).await;
+    let mut old = [join("old-0").await, join("old-1").await];
+    publish(&sink, "t/a", ["held"]).await;
+    let [one, two] = &mut old;
+    let held = tokio::select! {
+        held = one.take(1) => held,
+        held = two.take(1) => held,
+    };
+    assert_eq!(texts(&held), ["held"]);
+    drop(old);
+    publish(&sink, "t/a", numbers(0..50)).await;
+    let mut new = [join("new-0").await, join("new-1").await];
+    let mut got = Vec::new();
+    while got.len() < 51 {
+        let [one, two] = &mut new;
+        let (reading, messages) = tokio::select! {
+            messages = one.take_some() => (one, messages),
+            messages = two.take_some() => (two, messages),
+        };
+        reading.ack(&messages).await;
+        got.extend(texts(&messages).into_iter().map(str::to_owned));
+    }
+    got.sort();
+    let mut expected = numbers(0..50);
+    expected.push("held".to_owned());
+    expected.sort();
+    assert_eq!(got, expected);
+}
+
+#[tokio::test]
+async fn pods_that_share_a_topic_settle_on_a_session_each() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let join = async |pod: &str| bed.member("t", "g", pod, Some(100)).await.unwrap();
+    // By their names both begin with the same one.
+    let mut first = join("pod-0").await;
+    let mut second = join("pod-2").await;
+    first.recover().await;
+    let ended = tokio::time::timeout(PATIENCE, first.source.receive()).await;
+    let error = ended.expect("it goes on").unwrap_err();
+    assert!(error.transient, "{error}");
+    let mut first = join("pod-0").await;
+    let sink = bed.sink("t", &[]).await;
+    let (mut of_first, mut of_second) = (0, 0);
+    while of_first == 0 || of_second == 0 {
+        publish(&sink, "t", numbers(0..10)).await;
+        let mut got = 0;
+        while got < 10 {
+            tokio::select! {
+                messages = first.take_some() => {
+                    got += messages.len();
+                    of_first += messages.len();
+                    first.ack(&messages).await;
+                }
+                messages = second.take_some() => {
+                    got += messages.len();
+                    of_second += messages.len();
+                    second.ack(&messages).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_in_binary_mode_comes_in_structured_mode() {
+    let server = Mosquitto::start().unwrap();
+    let mut reading = mqtt(&server, &[]).subscribe("t", "g").await;
+    reading.recover().await;
+    let options = MqttOptions::new("meter", Broker::tcp("127.0.0.1", server.port()));
+    let (meter, mut driver) = AsyncClient::builder(options).capacity(10).build();
+    let driver = tokio::spawn(async move { while driver.poll().await.is_ok() {} });
+    let attributes = [
+        ("specversion", "1.0"),
+        ("id", "7"),
+        ("source", "/meter"),
+        ("type", "reading"),
+    ];
+    let properties = PublishProperties {
+        content_type: Some("text/plain".to_owned()),
+        user_properties: attributes
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..PublishProperties::default()
+    };
+    let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
+    let mut got = Vec::new();
+    while got.is_empty() {
+        // A session that just begins misses what is published before the broker has it.
+        let sent = meter
+            .publish_tracked("t", "Größe", options.clone())
+            .await
+            .unwrap();
+        sent.wait_async().await.unwrap();
+        let some = tokio::time::timeout(Duration::from_millis(100), reading.take_some()).await;
+        got = some.unwrap_or_default();
+    }
+    driver.abort();
+    assert_eq!(
+        text(&got[0]),
+        r#"{"datacontenttype":"text/plain","id":"7","source":"/meter","specversion":"1.0","type":"reading","data":"Größe"}"#
+    );
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
+use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use streaming_plan::Protocol;
 use streaming_sidecar::broker::{Consumer, Message, Received, Subscription};
 use test_brokers::RabbitMq;
 
-use crate::common::{Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, texts};
+use crate::common::{Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, text, texts};
 
 fn bed(properties: &[(&str, &str)]) -> Bed {
     let url = rabbitmq().url();
@@ -34,7 +34,7 @@ fn subscription(topic: &str) -> Subscription {
         topic: topic.into(),
         group: "g".into(),
         consumer: "g-0".into(),
-        shared: false,
+        shared: None,
         properties: [].into(),
         in_flight: Some(10),
     }
@@ -180,7 +180,7 @@ async fn recovery_ends_although_another_consumer_took_what_was_waiting() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_ends_a_subscription() {
+async fn a_restarted_broker_costs_no_message() {
     let topic = new_topic();
     let mut server = RabbitMq::start().unwrap();
     // No client's heart beats while its test waits for a node to start.
@@ -346,4 +346,33 @@ async fn topics_of_one_exchange_are_read_by_patterns_each_by_its_name() {
         publish(&sink, &topic("gas.power"), ["3"]).await;
         assert_eq!(texts(&early.take(1).await), ["3"]);
     }
+}
+
+#[tokio::test]
+async fn an_event_in_binary_mode_comes_in_structured_mode() {
+    let topic = new_topic();
+    let mut reading = bed(&[]).subscribe(&topic, "g").await;
+    let (_connection, channel) = client().await;
+    let mut headers = FieldTable::default();
+    for (name, value) in [
+        ("cloudEvents:specversion", "1.0"),
+        ("cloudEvents:id", "7"),
+        ("cloudEvents_source", "/meter"),
+        ("cloudEvents:type", "reading"),
+        ("other", "x"),
+    ] {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    let properties = BasicProperties::default()
+        .with_headers(headers)
+        .with_content_type("application/json".into());
+    let exchange = topic.as_str().into();
+    let options = BasicPublishOptions::default();
+    let published = channel.basic_publish(exchange, "".into(), options, b"{\"watts\": 1.5}", properties);
+    published.await.unwrap().await.unwrap();
+    let got = reading.take(1).await;
+    assert_eq!(
+        text(&got[0]),
+        r#"{"datacontenttype":"application/json","id":"7","source":"/meter","specversion":"1.0","type":"reading","data":{"watts": 1.5}}"#
+    );
 }

@@ -173,7 +173,7 @@ async fn a_group_that_is_read_stays() {
 }
 
 #[tokio::test]
-async fn a_restarted_server_costs_no_message() {
+async fn a_restarted_broker_costs_no_message() {
     let mut server = Redis::start().unwrap();
     let bed = bed(&server);
     let mut reading = bed.subscribe("t", "g").await;
@@ -230,7 +230,7 @@ async fn what_is_refused_is_explained_without_the_password() {
         topic: new_topic(),
         group: "g".into(),
         consumer: "g-0".into(),
-        shared: false,
+        shared: None,
         properties: [].into(),
         in_flight: None,
     };

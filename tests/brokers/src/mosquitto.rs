@@ -31,6 +31,15 @@ impl Mosquitto {
         Mosquitto::new(|_| Ok("allow_anonymous true\n".to_owned()))
     }
 
+    /// Starts one that sends as many messages unacknowledged as packets can be told apart, to clients of MQTT 3.1.1 too,
+    /// which can't say how many they take.
+    ///
+    /// # Errors
+    /// As for [`Mosquitto::start`].
+    pub fn with_many_in_flight() -> Result<Mosquitto> {
+        Mosquitto::new(|_| Ok("allow_anonymous true\nmax_inflight_messages 65535\n".to_owned()))
+    }
+
     /// Starts one that only a user with a password may use.
     ///
     /// # Errors
@@ -76,8 +85,7 @@ impl Mosquitto {
         let at = folder.path().display();
         // Started by root it would become another user, who may not write here.
         let settings = format!(
-            "user root\nlistener {port} 127.0.0.1\nmax_queued_messages 0\n\
-             max_inflight_messages 0\npersistence true\n\
+            "user root\nlistener {port} 127.0.0.1\nmax_queued_messages 0\npersistence true\n\
              persistence_location {at}/\nlog_dest file {at}/log\n{more}"
         );
         fs::write(folder.path().join("conf"), settings)?;

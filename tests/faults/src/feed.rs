@@ -110,7 +110,7 @@ impl Feed {
             group: group.clone(),
         };
         // The sessions of those who share a topic are begun by themselves.
-        let consumers: Vec<Consumer> = if pipeline.plan.shared {
+        let consumers: Vec<Consumer> = if pipeline.plan.shared.is_some() {
             Vec::new()
         } else {
             pipeline.topics.iter().map(consumer).collect()

@@ -199,7 +199,7 @@ fn plan(resource: &Resource, parts: Parts, catalog: &Catalog<'_>) -> Plan {
                 Lookup::Broken | Lookup::Missing => None,
             },
         )
-        .any(|protocol| shares(resource, protocol));
+        .find_map(|protocol| shares(resource, protocol));
     Plan {
         version: VERSION,
         component: ComponentRef {
@@ -224,14 +224,16 @@ fn plan(resource: &Resource, parts: Parts, catalog: &Catalog<'_>) -> Plan {
     }
 }
 
-/// Whether a component's pods must say that they share what they read: MQTT gives each client everything unless it does.
-pub(crate) fn shares(resource: &Resource, protocol: streaming_api::Protocol) -> bool {
+/// How many pods of a component must say that they share what they read: MQTT gives each client everything unless it
+/// does.
+pub(crate) fn shares(resource: &Resource, protocol: streaming_api::Protocol) -> Option<u32> {
     let replicas = match &resource.spec {
         Some(Spec::Channel(spec)) => spec.workload.replicas,
         Some(Spec::Processor(spec)) => Some(spec.replicas),
         _ => None,
     };
-    protocol == streaming_api::Protocol::Mqtt && replicas.is_some_and(|replicas| replicas > 1)
+    let replicas = replicas.and_then(|replicas| u32::try_from(replicas).ok());
+    replicas.filter(|replicas| protocol == streaming_api::Protocol::Mqtt && *replicas > 1)
 }
 
 fn connected(resource: &Resource, name: &str, catalog: &Catalog<'_>) -> Option<ClusterStream> {

@@ -11,6 +11,7 @@ mod fault;
 mod gate;
 mod older;
 mod pulse;
+mod seat;
 mod session;
 mod settings;
 mod sink;
@@ -18,13 +19,14 @@ mod source;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use self::acker::Acks;
 use self::acks::Ledger;
 use self::gate::Gate;
+use self::seat::Seat;
 use self::session::Identity;
 use self::settings::Settings;
 use self::sink::Publisher;
@@ -38,6 +40,8 @@ pub(super) use self::settings::is_address;
 pub(super) struct Mqtt {
     settings: Arc<Settings>,
     properties: BTreeMap<String, String>,
+    /// Those of this process, by consumer and topic.
+    seats: Mutex<BTreeMap<(String, String), Seat>>,
 }
 
 impl Mqtt {
@@ -46,7 +50,15 @@ impl Mqtt {
         Ok(Mqtt {
             settings: Arc::new(Settings::new(name, properties)?),
             properties: properties.clone(),
+            seats: Mutex::default(),
         })
+    }
+
+    fn seat(&self, subscription: &Subscription) -> Seat {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let whose = (subscription.consumer.clone(), subscription.topic.clone());
+        let new = || Seat::new(&subscription.consumer);
+        seats.entry(whose).or_insert_with(new).clone()
     }
 }
 
@@ -66,10 +78,13 @@ impl Broker for Mqtt {
         let most = subscription
             .in_flight
             .map_or(u16::MAX, |most| u16::try_from(most.max(1)).unwrap_or(u16::MAX));
-        let identity = if subscription.shared {
-            Identity::member(&subscription.group, &subscription.consumer, &subscription.topic)
-        } else {
-            Identity::alone(&subscription.group, &subscription.topic)
+        let seat = self.seat(&subscription);
+        let identity = match subscription.shared {
+            Some(members) => {
+                let seat = seat.take(members).await;
+                Identity::member(&subscription.group, seat, &subscription.topic)
+            }
+            None => Identity::alone(&subscription.group, &subscription.topic),
         };
         let gate = Arc::new(Gate::default());
         let opened = session::open(&self.settings, &identity, reading, most, &gate).await?;
@@ -80,7 +95,7 @@ impl Broker for Mqtt {
             ledger: Arc::clone(&ledger),
             sent: 0,
         };
-        let reader = Reader::start(&self.settings, opened, &identity, ledger, gate);
+        let reader = Reader::start(&self.settings, opened, &identity, ledger, gate, seat);
         Ok((Box::new(reader), Box::new(acks)))
     }
 

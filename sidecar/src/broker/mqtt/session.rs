@@ -13,7 +13,7 @@ use rumqttc::{
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::super::BrokerError;
+use super::super::{BrokerError, member};
 use super::fault::{disconnected, explain};
 use super::gate::{Gate, Gated};
 use super::settings::{Reading, Settings};
@@ -49,17 +49,16 @@ impl Identity {
     }
 
     /// One of several that share a topic.
-    pub(super) fn member(group: &str, consumer: &str, topic: &str) -> Identity {
+    pub(super) fn member(group: &str, seat: u32, topic: &str) -> Identity {
         Identity {
-            client: format!("{consumer}-{:016x}", fingerprint(&format!("{group}/{topic}"))),
             filter: format!("$share/{group}/{topic}"),
-            topic: topic.into(),
+            ..Identity::alone(&member(group, seat), topic)
         }
     }
 }
 
 /// FNV-1a: names of clients may not have a topic's characters everywhere, and are best short.
-fn fingerprint(text: &str) -> u64 {
+pub(super) fn fingerprint(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }

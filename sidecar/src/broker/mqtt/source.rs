@@ -11,9 +11,10 @@ use rumqttc::{Publish, QoS};
 use streaming_engine::time::Time;
 use tokio::sync::mpsc;
 
-use super::super::{BrokerError, Message, Received, Source, clock};
+use super::super::{BrokerError, Message, Received, Source, binary, clock};
 use super::acks::Ledger;
 use super::gate::Gate;
+use super::seat::Seat;
 use super::session::{Came, Identity, Link, Opened, subscribed};
 use super::settings::Settings;
 
@@ -31,6 +32,7 @@ pub(super) struct Reader {
     came: mpsc::UnboundedReceiver<Came>,
     ledger: Arc<Mutex<Ledger>>,
     gate: Arc<Gate>,
+    seat: Seat,
     /// That of the last message.
     topic: Arc<str>,
     /// Something may come again.
@@ -50,6 +52,7 @@ impl Reader {
         identity: &Identity,
         ledger: Arc<Mutex<Ledger>>,
         gate: Arc<Gate>,
+        seat: Seat,
     ) -> Reader {
         let mut next = VecDeque::new();
         if !opened.resumed {
@@ -61,6 +64,7 @@ impl Reader {
             came: opened.came,
             ledger,
             gate,
+            seat,
             topic: Arc::clone(&identity.topic),
             recovering: opened.resumed,
             subscribed: false,
@@ -89,7 +93,13 @@ impl Reader {
                     self.subscribed = true;
                     self.lost = subscribed(&self.settings, &codes).err();
                 }
-                Came::Lost(error) => self.lost = Some(error),
+                Came::Lost(error) => {
+                    // Not every broker says why it ends a connection.
+                    if ["SessionTakenOver", "ConnectionLost"].contains(&error.reason) {
+                        self.seat.lost();
+                    }
+                    self.lost = Some(error);
+                }
             }
             if self.lost.is_some() || messages.len() >= BATCH || bytes >= BATCH_BYTES {
                 break;
@@ -105,6 +115,14 @@ impl Reader {
         if self.topic.as_bytes() != &publish.topic[..] {
             self.topic = String::from_utf8_lossy(&publish.topic).into();
         }
+        let payload = match publish.properties {
+            Some(properties) if !properties.user_properties.is_empty() => {
+                let attributes = properties.user_properties.iter();
+                let attributes = attributes.map(|(name, value)| (name.as_str(), value.as_str()));
+                binary::structured(attributes, properties.content_type.as_deref(), publish.payload)
+            }
+            _ => publish.payload,
+        };
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         Message {
             token: ledger.give(publish.pkid),
@@ -113,7 +131,7 @@ impl Reader {
             attempts: u32::from(publish.dup),
             topic: Arc::clone(&self.topic),
             key: None,
-            payload: publish.payload,
+            payload,
         }
     }
 

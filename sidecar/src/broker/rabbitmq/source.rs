@@ -13,13 +13,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::stream::Stream as _;
 use lapin::message::Delivery;
-use lapin::types::{AMQPValue, ShortString};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
 use streaming_engine::time::Time;
 
-use super::super::{BrokerError, Message, Received, Source, clock};
+use super::super::{BrokerError, Message, Received, Source, binary, clock};
 use super::credit::{Credit, consume};
 use super::fault::explain;
 use super::session;
@@ -208,8 +209,29 @@ fn message(delivery: Delivery, topic: &Arc<str>, now: Time) -> Message {
         attempts: attempts(&delivery),
         topic: Arc::clone(topic),
         key: None,
-        payload: delivery.data.into(),
+        payload: payload(delivery),
     }
+}
+
+/// A CloudEvent's attributes are headers with a prefix.
+fn payload(delivery: Delivery) -> Bytes {
+    let headers = delivery.properties.headers().as_ref().map(FieldTable::inner);
+    let attributes = headers.into_iter().flatten().filter_map(|(name, value)| {
+        let name = name.as_str();
+        let name = name
+            .strip_prefix("cloudEvents:")
+            .or_else(|| name.strip_prefix("cloudEvents_"))?;
+        let AMQPValue::LongString(value) = value else {
+            return None;
+        };
+        Some((name, std::str::from_utf8(value.as_bytes()).ok()?))
+    });
+    let mut attributes = attributes.peekable();
+    if attributes.peek().is_none() {
+        return delivery.data.into();
+    }
+    let kind = delivery.properties.content_type().as_ref();
+    binary::structured(attributes, kind.map(ShortString::as_str), delivery.data.into())
 }
 
 /// Quorum queues count deliveries; others only say whether there was one.
