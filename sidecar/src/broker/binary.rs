@@ -1,4 +1,4 @@
-//! CloudEvents in binary mode, as protocols with headers have them: the attributes are headers and the payload is the
+//! `CloudEvents` in binary mode, as protocols with headers have them: the attributes are headers and the payload is the
 //! data. They go on in structured mode, which the engine reads
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/mqtt-protocol-binding.md>, and `amqp-`).
 

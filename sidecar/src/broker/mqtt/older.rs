@@ -136,11 +136,14 @@ fn number(bytes: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
 /// A packet's first byte, and how long it is.
 fn put_header(first: u8, mut length: usize, out: &mut BytesMut) {
     out.put_u8(first);
-    while length > 0x7f {
-        out.put_u8((length & 0x7f) as u8 | 0x80);
+    loop {
+        let low = u8::try_from(length & 0x7f).unwrap_or_default();
         length >>= 7;
+        if length == 0 {
+            return out.put_u8(low);
+        }
+        out.put_u8(low | 0x80);
     }
-    out.put_u8((length & 0x7f) as u8);
 }
 
 fn put(first: u8, body: &[&[u8]], out: &mut BytesMut) {
@@ -340,7 +343,7 @@ mod tests {
     #[test]
     fn a_payload_is_not_gathered() {
         let mut translator = Translator::new(Direction::ToClient);
-        let message = packet(0x30, &[b"\0\x01t", &[b'x'; 100_000]]);
+        let message = packet(0x30, &[b"\0\x01t", &vec![b'x'; 100_000]]);
         translator.push(&message[..50_000]).unwrap();
         assert!(translator.out.len() > 49_000 && translator.gathered.is_empty());
     }

@@ -213,7 +213,7 @@ fn message(delivery: Delivery, topic: &Arc<str>, now: Time) -> Message {
     }
 }
 
-/// A CloudEvent's attributes are headers with a prefix.
+/// A `CloudEvent`'s attributes are headers with a prefix.
 fn payload(delivery: Delivery) -> Bytes {
     let headers = delivery.properties.headers().as_ref().map(FieldTable::inner);
     let attributes = headers.into_iter().flatten().filter_map(|(name, value)| {
