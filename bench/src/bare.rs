@@ -3,6 +3,8 @@
 //!
 //! Each of its batches is published and confirmed, then acked, while the next one is being read.
 
+use std::pin::Pin;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use futures_util::future::try_join_all;
@@ -15,6 +17,10 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamReadReply;
+use rumqttc::{
+    AckMode, AsyncClient, Event, EventLoop, ManualAck, MqttOptions, Packet, PersistedAckMode,
+    PersistedSession, PubAck, PublishOptions, QoS, SessionStore, SessionStoreError, SessionStoreKey,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -49,16 +55,20 @@ enum Ack {
     Redis(Vec<String>),
     /// The last delivery's tag.
     RabbitMq(u64),
+    /// Packets, in the order in which they came.
+    Mqtt(Vec<ManualAck>),
 }
 
 enum Acker {
     Redis(MultiplexedConnection, String),
     RabbitMq(Channel),
+    Mqtt(AsyncClient),
 }
 
 enum Sink {
     Redis(MultiplexedConnection, String),
     RabbitMq(Channel, String),
+    Mqtt(AsyncClient, String),
 }
 
 /// Moves messages until it is killed.
@@ -74,6 +84,10 @@ async fn bridge(args: &Bare) -> Result<()> {
         let connection = redis(&args.from).await?;
         reading.spawn(read_redis(redis(&args.from).await?, args.source.clone(), sender));
         Acker::Redis(connection, args.source.clone())
+    } else if args.from.starts_with("mqtt") {
+        let (client, driver) = mqtt(&args.from, Some(&args.source))?;
+        reading.spawn(read_mqtt(driver, sender));
+        Acker::Mqtt(client)
     } else {
         let channel = rabbitmq(&args.from).await?;
         channel.basic_qos(IN_FLIGHT, BasicQosOptions::default()).await?;
@@ -86,18 +100,31 @@ async fn bridge(args: &Bare) -> Result<()> {
     };
     let mut sink = if args.to.starts_with("redis") {
         Sink::Redis(redis(&args.to).await?, args.target.clone())
+    } else if args.to.starts_with("mqtt") {
+        let (client, mut driver) = mqtt(&args.to, None)?;
+        reading.spawn(async move {
+            loop {
+                driver.poll().await?;
+            }
+        });
+        Sink::Mqtt(client, args.target.clone())
     } else {
         let channel = rabbitmq(&args.to).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Sink::RabbitMq(channel, args.target.clone())
     };
-    while let Some(batch) = batches.recv().await {
-        sink.publish(batch.payloads).await?;
-        acker.ack(batch.ack).await?;
-    }
-    match reading.join_next().await {
-        Some(ended) => ended?.context("reading"),
-        None => bail!("nothing was read"),
+    let moving = async {
+        while let Some(batch) = batches.recv().await {
+            sink.publish(batch.payloads).await?;
+            acker.ack(batch.ack).await?;
+        }
+        bail!("nothing is read any more")
+    };
+    tokio::select! {
+        // It says more than who uses the connection that it drives.
+        biased;
+        Some(ended) = reading.join_next() => ended?.context("a connection"),
+        moved = moving => moved,
     }
 }
 
@@ -158,6 +185,89 @@ async fn read_rabbitmq(consumer: Consumer, out: mpsc::Sender<Batch>) -> Result<(
     Ok(())
 }
 
+/// Reads what the broker has kept for the session of whoever reads this topic; without one, a client that publishes.
+fn mqtt(url: &str, source: Option<&str>) -> Result<(AsyncClient, EventLoop)> {
+    let address = url.strip_prefix("mqtt://").and_then(|rest| rest.rsplit_once(':'));
+    let (host, port) = address.context("an address as mqtt://HOST:PORT")?;
+    let name = source.map_or_else(|| "bare".to_owned(), crate::bridge::client);
+    let mut options = MqttOptions::new(name, rumqttc::Broker::tcp(host, port.parse()?));
+    options
+        .set_keep_alive(0)
+        .set_clean_start(source.is_none())
+        .set_receive_maximum(Some(IN_FLIGHT));
+    if source.is_some() {
+        options
+            .set_session_expiry_interval(Some(u32::MAX))
+            .set_ack_mode(AckMode::Manual)
+            .set_session_store(NothingOfOurs);
+    }
+    let mut network = options.network_options();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    Ok(AsyncClient::builder(options).capacity(256).build())
+}
+
+async fn read_mqtt(mut driver: EventLoop, out: mpsc::Sender<Batch>) -> Result<()> {
+    // The connection has to go on while a batch is being published.
+    let (sender, mut came) = mpsc::unbounded_channel();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            if let Event::Incoming(Packet::Publish(message)) = driver.poll().await?
+                && sender.send(message).is_err()
+            {
+                return anyhow::Ok(());
+            }
+        }
+    });
+    let mut messages = Vec::new();
+    while came.recv_many(&mut messages, BATCH.into()).await > 0 {
+        let (mut acks, mut payloads) = (Vec::new(), Vec::new());
+        for message in messages.drain(..) {
+            acks.push(ManualAck::PubAck(PubAck::new(message.pkid, None)));
+            payloads.push(message.payload.into());
+        }
+        let ack = Ack::Mqtt(acks);
+        out.send(Batch { payloads, ack }).await?;
+    }
+    match tasks.join_next().await {
+        Some(ended) => ended?,
+        None => Ok(()),
+    }
+}
+
+type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+
+/// What this client has of its session, which it is asked for before it may resume it.
+#[derive(Debug)]
+struct NothingOfOurs;
+
+impl SessionStore for NothingOfOurs {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> Stored<'a, Option<PersistedSession>> {
+        let session = PersistedSession {
+            format_version: 1,
+            client_id: key.client_id().to_owned(),
+            clean_start: false,
+            session_expiry_interval: Some(u32::MAX),
+            outgoing_inflight_upper_limit: None,
+            ack_mode: PersistedAckMode::Manual,
+            last_pkid: 0,
+            last_puback: 0,
+            replay: Vec::new(),
+            incoming_qos2: Vec::new(),
+        };
+        Box::pin(async { Ok(Some(session)) })
+    }
+
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
 impl Sink {
     async fn publish(&mut self, payloads: Vec<Vec<u8>>) -> Result<()> {
         match self {
@@ -173,6 +283,17 @@ impl Sink {
                         .ignore();
                 }
                 Ok(pipeline.query_async(connection).await?)
+            }
+            Sink::Mqtt(client, topic) => {
+                let mut confirms = Vec::with_capacity(payloads.len());
+                for payload in payloads {
+                    let options = PublishOptions::new(QoS::AtLeastOnce);
+                    confirms.push(client.publish_tracked(topic.as_str(), payload, options).await?);
+                }
+                for confirm in confirms {
+                    confirm.wait_async().await?;
+                }
+                Ok(())
             }
             Sink::RabbitMq(channel, exchange) => {
                 let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
@@ -204,6 +325,12 @@ impl Acker {
             (Acker::RabbitMq(channel), Ack::RabbitMq(tag)) => {
                 let options = BasicAckOptions { multiple: true };
                 Ok(channel.basic_ack(tag, options).await?)
+            }
+            (Acker::Mqtt(client), Ack::Mqtt(packets)) => {
+                for packet in packets {
+                    client.manual_ack(packet).await?;
+                }
+                Ok(())
             }
             _ => bail!("an ack for another broker"),
         }

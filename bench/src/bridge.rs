@@ -14,6 +14,7 @@ use crate::brokers::{Broker, Mode, Ports};
 use crate::plans::{self, BRIDGE, CONSUMER};
 use crate::process::{self, Sidecar};
 use crate::run::PATIENCE;
+use crate::wire::Counter;
 use crate::workload::Workload;
 
 /// Where a bridge leads from and to.
@@ -46,7 +47,7 @@ const MOST: Duration = Duration::from_mins(2);
 
 /// Every pair of brokers.
 pub(crate) fn pairs() -> impl Iterator<Item = Pair> {
-    let all = [Broker::Redis, Broker::RabbitMq(Mode::Transient)];
+    let all = [Broker::Redis, Broker::RabbitMq(Mode::Transient), Broker::Mqtt];
     all.into_iter()
         .flat_map(move |from| all.map(|to| Pair { from, to }))
 }
@@ -105,6 +106,11 @@ impl Pair {
         let mut first = start()?;
         first.wait_until_ready(PATIENCE)?;
         first.stop(PATIENCE)?;
+        if self.from == Broker::Mqtt {
+            // The bare loop has a session of its own.
+            ports.session(&client(from), from)?;
+        }
+        let mut counter = ports.counter(self.to, BRIDGE, to)?;
         let mut publisher = ports.publisher(self.from, from)?;
         for event in Workload::new(1_000, messages).window().events {
             publisher.send(event.as_bytes())?;
@@ -114,18 +120,18 @@ impl Pair {
         let (took, cpu_seconds) = match who {
             Mover::Sidecar => {
                 let running = start()?;
-                let took = self.wait(ports, to, messages, begun)?;
+                let took = self.wait(counter.as_mut(), messages, begun)?;
                 let usage = running.usage()?;
                 running.stop(PATIENCE)?;
                 (took, usage.cpu_seconds)
             }
             Mover::Bare => {
                 let running = self.bare(ports, from, to)?;
-                let took = self.wait(ports, to, messages, begun)?;
+                let took = self.wait(counter.as_mut(), messages, begun)?;
                 (took, process::usage(running.0.id())?.cpu_seconds)
             }
         };
-        let there = ports.count(self.to, BRIDGE, to)?;
+        let there = counter.count()?;
         // Counts of messages are far below 2^53.
         #[allow(clippy::cast_precision_loss)]
         let count = messages as f64;
@@ -136,9 +142,9 @@ impl Pair {
         Ok((moved, there.saturating_sub(messages)))
     }
 
-    fn wait(self, ports: Ports, topic: &str, messages: u64, begun: Instant) -> Result<Duration> {
+    fn wait(self, counter: &mut dyn Counter, messages: u64, begun: Instant) -> Result<Duration> {
         loop {
-            let there = ports.count(self.to, BRIDGE, topic)?;
+            let there = counter.count()?;
             if there >= messages {
                 return Ok(begun.elapsed());
             }
@@ -151,8 +157,8 @@ impl Pair {
 
     fn bare(self, ports: Ports, from: &str, to: &str) -> Result<Bare> {
         let source = match self.from {
-            Broker::Redis => from.to_owned(),
             Broker::RabbitMq(_) => format!("{BRIDGE}-{from}"),
+            Broker::Redis | Broker::Mqtt => from.to_owned(),
         };
         // It must not outlive us, whatever ends us.
         let mut command = Command::new("setpriv");
@@ -172,6 +178,11 @@ impl Pair {
             .context("cannot start the bare loop")?;
         Ok(Bare(child))
     }
+}
+
+/// The MQTT client that a bare loop is, by the topic that it reads.
+pub(crate) fn client(topic: &str) -> String {
+    format!("bare-{topic}")
 }
 
 /// A bare loop, which ends with its measurement.

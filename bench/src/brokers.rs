@@ -3,15 +3,16 @@
 use std::fmt;
 
 use anyhow::{Context as _, Result};
-use test_brokers::{RabbitMq, Redis};
+use test_brokers::{Mosquitto, RabbitMq, Redis};
 
-use crate::wire::{Amqp, Publisher, RedisStream};
+use crate::wire::{Amqp, Counter, Mqtt, Publisher, RedisStream, Session, Waiting};
 
 /// What a topic is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broker {
     Redis,
     RabbitMq(Mode),
+    Mqtt,
 }
 
 /// Whether messages outlive their broker.
@@ -27,6 +28,7 @@ impl Broker {
         match self {
             Broker::Redis => "redis",
             Broker::RabbitMq(_) => "rabbitmq",
+            Broker::Mqtt => "mqtt",
         }
     }
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Broker {
             Broker::Redis => "redis",
             Broker::RabbitMq(Mode::Transient) => "rabbitmq, transient",
             Broker::RabbitMq(Mode::Persistent) => "rabbitmq, persistent",
+            Broker::Mqtt => "mqtt",
         })
     }
 }
@@ -46,6 +49,7 @@ impl fmt::Display for Broker {
 pub(crate) struct Ports {
     pub(crate) redis: u16,
     pub(crate) rabbitmq: u16,
+    pub(crate) mqtt: u16,
 }
 
 impl Ports {
@@ -54,6 +58,7 @@ impl Ports {
         Ok(match broker {
             Broker::Redis => Box::new(RedisStream::connect(self.redis, topic)?),
             Broker::RabbitMq(mode) => Box::new(Amqp::connect(self.rabbitmq, topic, mode)?),
+            Broker::Mqtt => Box::new(Mqtt::connect(self.mqtt, topic)?),
         })
     }
 
@@ -62,17 +67,22 @@ impl Ports {
         match broker {
             Broker::Redis => format!("redis://127.0.0.1:{}", self.redis),
             Broker::RabbitMq(_) => format!("amqp://guest:guest@127.0.0.1:{}", self.rabbitmq),
+            Broker::Mqtt => format!("mqtt://127.0.0.1:{}", self.mqtt),
         }
     }
 
-    /// How many messages a topic has, on `RabbitMQ` for a group that nobody reads for.
-    pub(crate) fn count(self, broker: Broker, group: &str, topic: &str) -> Result<u64> {
-        match broker {
-            Broker::Redis => RedisStream::connect(self.redis, topic)?.len(),
-            Broker::RabbitMq(mode) => {
-                Amqp::connect(self.rabbitmq, topic, mode)?.waiting(&format!("{group}-{topic}"))
-            }
-        }
+    /// Counts what a topic gets from now on, on `RabbitMQ` for a group that nobody reads for.
+    pub(crate) fn counter(self, broker: Broker, group: &str, topic: &str) -> Result<Box<dyn Counter>> {
+        Ok(match broker {
+            Broker::Redis => Box::new(RedisStream::connect(self.redis, topic)?),
+            Broker::RabbitMq(_) => Box::new(Waiting::connect(self.rabbitmq, format!("{group}-{topic}"))?),
+            Broker::Mqtt => Box::new(self.session("counter", topic)?),
+        })
+    }
+
+    /// Begins the session of an MQTT client, for which the broker keeps a topic's messages.
+    pub(crate) fn session(self, client: &str, topic: &str) -> Result<Session> {
+        Session::begin(self.mqtt, client, topic)
     }
 }
 
@@ -80,13 +90,16 @@ impl Ports {
 pub(crate) struct Brokers {
     redis: Redis,
     rabbitmq: RabbitMq,
+    mosquitto: Mosquitto,
 }
 
 impl Brokers {
     pub(crate) fn start() -> Result<Brokers> {
         Ok(Brokers {
-            redis: Redis::start().context("starting redis-server")?,
+            // What is measured is not a disk.
+            redis: Redis::in_memory().context("starting redis-server")?,
             rabbitmq: RabbitMq::start().context("starting rabbitmq-server")?,
+            mosquitto: Mosquitto::start().context("starting mosquitto")?,
         })
     }
 
@@ -94,6 +107,7 @@ impl Brokers {
         Ports {
             redis: self.redis.port(),
             rabbitmq: self.rabbitmq.port(),
+            mqtt: self.mosquitto.port(),
         }
     }
 }

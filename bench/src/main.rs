@@ -85,32 +85,19 @@ fn measure(args: &Args) -> Result<Figures> {
     }
     cold_starts.sort_by(f64::total_cmp);
     let mut runs = Vec::new();
-    for (broker, events) in [
-        (Broker::Redis, 20_000),
-        (Broker::RabbitMq(Mode::Transient), 10_000),
-        (Broker::RabbitMq(Mode::Persistent), 10_000),
-    ] {
-        let mut scenario = Scenario {
-            broker,
-            tenants: 1_000,
-            events: if args.light { 1_000 } else { events },
-            windows: if args.light { 2 } else { 6 },
-            window_ms: if args.light { 5_000 } else { 1_000 },
-        };
-        loop {
-            let outcome = in_time(&scenario, ports, args)?;
-            let fed = outcome.late == 0 || scenario.events <= LEAST;
-            runs.push((scenario, outcome));
-            if fed {
-                break;
-            }
-            scenario.events /= 2;
+    for scenario in scenarios(args.light) {
+        let outcomes = in_time(scenario, ports, args)?;
+        for row in &outcomes {
+            print(&report::join(row));
         }
+        runs.push(outcomes);
     }
     let mut bridges = Vec::new();
     for pair in bridge::pairs() {
         let (messages, rounds) = if args.light { (2_000, 1) } else { (100_000, 3) };
-        bridges.push(pair.run(ports, &args.sidecar, messages, rounds)?);
+        let outcome = pair.run(ports, &args.sidecar, messages, rounds)?;
+        print(&report::bridge(&outcome));
+        bridges.push(outcome);
     }
     let mut taken_alone = Vec::new();
     for mode in [Mode::Transient, Mode::Persistent] {
@@ -127,20 +114,65 @@ fn measure(args: &Args) -> Result<Figures> {
         idle_mb,
         // Megabytes are enough.
         #[allow(clippy::cast_precision_loss)]
-        binary_mb: binary.len() as f64 / f64::from(1 << 20),
+        binary_mb: binary.len() as f64 / 1e6,
         load: load.split_whitespace().next().unwrap_or_default().to_owned(),
     })
 }
 
-fn in_time(scenario: &Scenario, ports: Ports, args: &Args) -> Result<Outcome> {
-    let mut outcome = scenario.run(ports, &args.sidecar)?;
-    for _ in 1..ATTEMPTS {
-        if outcome.late == 0 {
-            break;
+/// What is joined, one after the other.
+fn scenarios(light: bool) -> Vec<Scenario> {
+    let (transient, persistent) = (
+        Broker::RabbitMq(Mode::Transient),
+        Broker::RabbitMq(Mode::Persistent),
+    );
+    let scenario = |tenants, events, (count, windows, window_ms)| Scenario {
+        brokers: (tenants, events),
+        tenants: 1_000,
+        events: count,
+        windows,
+        window_ms,
+    };
+    let mut all = Vec::new();
+    if light {
+        let few = (1_000, 2, 5_000);
+        all.push(scenario(Broker::Redis, Broker::Redis, few));
+        for rabbitmq in [transient, persistent] {
+            all.push(scenario(Broker::Redis, rabbitmq, few));
         }
-        outcome = scenario.run(ports, &args.sidecar)?;
+        all.push(scenario(Broker::Mqtt, transient, few));
+    } else {
+        for load in [(20_000, 6, 1_000), (100_000, 6, 1_000), (200_000, 3, 20_000)] {
+            all.push(scenario(Broker::Redis, Broker::Redis, load));
+        }
+        for (tenants, rabbitmq) in [
+            (Broker::Redis, transient),
+            (Broker::Redis, persistent),
+            (Broker::Mqtt, transient),
+        ] {
+            all.push(scenario(tenants, rabbitmq, (10_000, 6, 1_000)));
+        }
     }
-    Ok(outcome)
+    all
+}
+
+/// Runs a scenario with ever fewer events, until they are sent in time.
+fn in_time(mut scenario: Scenario, ports: Ports, args: &Args) -> Result<Vec<(Scenario, Outcome)>> {
+    let mut runs = Vec::new();
+    loop {
+        let mut outcome = scenario.run(ports, &args.sidecar)?;
+        for _ in 1..ATTEMPTS {
+            if outcome.late == 0 {
+                break;
+            }
+            outcome = scenario.run(ports, &args.sidecar)?;
+        }
+        let fed = outcome.late == 0 || scenario.events <= LEAST;
+        runs.push((scenario, outcome));
+        if fed {
+            return Ok(runs);
+        }
+        scenario.events /= 2;
+    }
 }
 
 // The table is what this program is for.

@@ -20,9 +20,9 @@ pub(crate) const EVENTS: &str = "poweruse";
 /// The most that the sidecar may hold.
 const MEMORY: u64 = 64 << 20;
 
-/// A join of tenants on Redis with events on another broker.
-pub(crate) fn join(ports: Ports, events: Broker, window_ms: u64) -> Plan {
-    let inputs = vec![input(TENANTS, Broker::Redis), input(EVENTS, events)];
+/// A join of tenants on one broker with events on another.
+pub(crate) fn join(ports: Ports, (tenants, events): (Broker, Broker), window_ms: u64) -> Plan {
+    let inputs = vec![input(TENANTS, tenants), input(EVENTS, events)];
     let variable = |input: &Input| QueryInput {
         variable: input.variable.clone(),
         ..QueryInput::default()
@@ -127,6 +127,8 @@ fn input(topic: &str, broker: Broker) -> Input {
 fn cluster_stream(name: &str, ports: Ports) -> ClusterStream {
     let (protocol, property, address) = if name == Broker::Redis.name() {
         (Protocol::Redis, "redisHost", format!("127.0.0.1:{}", ports.redis))
+    } else if name == Broker::Mqtt.name() {
+        (Protocol::Mqtt, "url", ports.url(Broker::Mqtt))
     } else {
         let url = format!("amqp://guest:guest@127.0.0.1:{}", ports.rabbitmq);
         (Protocol::RabbitMq, "connectionString", url)

@@ -133,8 +133,9 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let status = fs::read_to_string(proc.join("status"))?;
     let mb = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kb = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        kb.unwrap_or(f64::NAN) / 1024.0
+        // What /proc calls kB are 1024 bytes.
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        kib.unwrap_or(f64::NAN) * 1024.0 / 1e6
     };
     Ok(Usage {
         cpu_seconds: ticks / 100.0,

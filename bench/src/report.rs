@@ -14,7 +14,8 @@ const END: &str = "<!-- cargo xtask bench: end -->";
 
 /// All that was measured.
 pub(crate) struct Figures {
-    pub(crate) runs: Vec<(Scenario, Outcome)>,
+    /// Of each scenario, by how many events.
+    pub(crate) runs: Vec<Vec<(Scenario, Outcome)>>,
     pub(crate) bridges: Vec<bridge::Outcome>,
     /// Messages a second that `RabbitMQ` alone takes: transient ones, and persistent ones.
     pub(crate) taken_alone: Vec<f64>,
@@ -26,64 +27,26 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// The runs that count: of each broker's the last, which is the one that could be sent in time.
+    /// The runs that count: of each scenario's the last, which is the one that could be sent in time.
     pub(crate) fn counted(&self) -> impl Iterator<Item = &(Scenario, Outcome)> {
-        self.runs
-            .chunk_by(|(one, _), (next, _)| one.broker == next.broker)
-            .filter_map(<[_]>::last)
+        self.runs.iter().filter_map(|runs| runs.last())
     }
 
     pub(crate) fn table(&self) -> String {
         let mut text = String::from(
-            "| joined with tenants on Redis | exact | p50, ms | p99, ms | CPU-s per million | peak, MB |\n\
+            "| 1,000 tenants on | exact | p50, ms | p99, ms | CPU-s per million | peak, MB |\n\
              | --- | --- | --- | --- | --- | --- |\n",
         );
-        for (scenario, outcome) in &self.runs {
-            let verdict = &outcome.verdict;
-            let exact = if verdict.is_exact() {
-                format!("yes, {} rows", verdict.rows)
-            } else {
-                let (missing, extra, bad) = (verdict.missing, verdict.extra, verdict.bad);
-                format!("no: {missing} missing, {extra} extra, {bad} bad")
-            };
-            let late = if outcome.late == 0 {
-                ""
-            } else {
-                " (the load was late)"
-            };
+        for row in self.runs.iter().flatten() {
             // Writing to a string does not fail.
-            let _ = writeln!(
-                text,
-                "| {} x {} events on {} in {} s{late} | {exact} | {:.0} | {:.0} | {:.1} | {:.1} |",
-                scenario.tenants,
-                scenario.events,
-                scenario.broker,
-                scenario.window_ms / 1_000,
-                verdict.percentile(50),
-                verdict.percentile(99),
-                outcome.cpu_per_million,
-                outcome.peak_mb,
-            );
+            let _ = writeln!(text, "{}", join(row));
         }
         text.push_str(
             "\n| bridge | messages a second | of the bare loop's | CPU-s per million | the bare loop's | repeats |\n\
              | --- | --- | --- | --- | --- | --- |\n",
         );
-        for bridge::Outcome {
-            pair,
-            bridge,
-            bare,
-            extra,
-        } in &self.bridges
-        {
-            let _ = writeln!(
-                text,
-                "| {pair} | {:.0} | {:.0} % | {:.1} | {:.1} | {extra} |",
-                bridge.rate,
-                bridge.rate * 100.0 / bare.rate,
-                bridge.cpu_per_million,
-                bare.cpu_per_million,
-            );
+        for row in &self.bridges {
+            let _ = writeln!(text, "{}", bridge(row));
         }
         let _ = writeln!(
             text,
@@ -110,6 +73,50 @@ impl Figures {
         let new = new.with_context(|| format!("{} lacks the line `{BEGIN}` or `{END}`", path.display()))?;
         std::fs::write(path, new).with_context(|| format!("writing {}", path.display()))
     }
+}
+
+/// A join's row of the table.
+pub(crate) fn join((scenario, outcome): &(Scenario, Outcome)) -> String {
+    let verdict = &outcome.verdict;
+    let exact = if verdict.is_exact() {
+        format!("yes, {} rows", verdict.rows)
+    } else {
+        let (missing, extra, bad) = (verdict.missing, verdict.extra, verdict.bad);
+        format!("no: {missing} missing, {extra} extra, {bad} bad")
+    };
+    let late = if outcome.late == 0 {
+        ""
+    } else {
+        " (the load was late)"
+    };
+    format!(
+        "| {}, {} events on {} in {} s{late} | {exact} | {:.0} | {:.0} | {:.1} | {:.1} |",
+        scenario.brokers.0,
+        scenario.events,
+        scenario.brokers.1,
+        scenario.window_ms / 1_000,
+        verdict.percentile(50),
+        verdict.percentile(99),
+        outcome.cpu_per_million,
+        outcome.peak_mb,
+    )
+}
+
+/// A bridge's row of the table.
+pub(crate) fn bridge(outcome: &bridge::Outcome) -> String {
+    let bridge::Outcome {
+        pair,
+        bridge,
+        bare,
+        extra,
+    } = outcome;
+    format!(
+        "| {pair} | {:.0} | {:.0} % | {:.1} | {:.1} | {extra} |",
+        bridge.rate,
+        bridge.rate * 100.0 / bare.rate,
+        bridge.cpu_per_million,
+        bare.cpu_per_million,
+    )
 }
 
 fn replace(text: &str, table: &str) -> Option<String> {

@@ -21,7 +21,8 @@ use crate::workload::{Window, Workload};
 /// What is joined.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
-    pub(crate) broker: Broker,
+    /// What tenants are on, and what events are on.
+    pub(crate) brokers: (Broker, Broker),
     pub(crate) tenants: u64,
     /// By window.
     pub(crate) events: u64,
@@ -46,7 +47,7 @@ impl Scenario {
     pub(crate) fn run(&self, ports: Ports, sidecar: &Path) -> Result<Outcome> {
         let folder = tempfile::tempdir()?;
         let listener = Listener::bind()?;
-        let plan = plans::join(ports, self.broker, self.window_ms);
+        let plan = plans::join(ports, self.brokers, self.window_ms);
         let mut sidecar = start(sidecar, &plan, &listener, folder.path())?;
         sidecar.wait_until_ready(PATIENCE)?;
         let before = sidecar.usage()?;
@@ -75,8 +76,8 @@ impl Scenario {
         let mut workload = Workload::new(self.tenants, self.events);
         let tenants = workload.tenants();
         let windows: Vec<Window> = (0..self.windows).map(|_| workload.window()).collect();
-        let mut left = ports.publisher(Broker::Redis, TENANTS)?;
-        let mut right = ports.publisher(self.broker, EVENTS)?;
+        let mut left = ports.publisher(self.brokers.0, TENANTS)?;
+        let mut right = ports.publisher(self.brokers.1, EVENTS)?;
         let length = self.window_ms * MS;
         let (head, tail) = (length * 6 / 100, length * 15 / 100);
         let mut start = (clock::now() / length + 1) * length;
@@ -164,7 +165,7 @@ pub(crate) fn cold_start(ports: Ports, sidecar: &Path) -> Result<f64> {
 pub(crate) fn idle_mb(ports: Ports, sidecar: &Path) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let listener = Listener::bind()?;
-    let plan = plans::join(ports, Broker::RabbitMq(Mode::Transient), 1_000);
+    let plan = plans::join(ports, (Broker::Redis, Broker::RabbitMq(Mode::Transient)), 1_000);
     let mut running = start(sidecar, &plan, &listener, folder.path())?;
     running.wait_until_ready(PATIENCE)?;
     thread::sleep(Duration::from_secs(2));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail, ensure};
 
-use super::{KEEP, Publisher, Wire};
+use super::{Counter, KEEP, Publisher, Wire};
 use crate::brokers::Mode;
 
 /// Publishes to one exchange, with confirms, many messages in flight.
@@ -78,23 +78,6 @@ impl Amqp {
         amqp.method(1, &[0, 85, 0, 10, 0]);
         amqp.expect((85, 11))?;
         Ok(amqp)
-    }
-
-    /// How many messages wait in a queue.
-    pub(crate) fn waiting(mut self, queue: &str) -> Result<u64> {
-        // queue.declare, passive.
-        let mut declare = vec![0, 50, 0, 10, 0, 0];
-        short(&mut declare, queue);
-        declare.extend_from_slice(&[1, 0, 0, 0, 0]);
-        self.method(1, &declare);
-        let declared = self.expect((50, 11))?;
-        // Its name, then the numbers of messages and of consumers.
-        let numbers = declared
-            .payload
-            .rchunks(4)
-            .nth(1)
-            .and_then(<[u8]>::first_chunk::<4>);
-        Ok(numbers.map_or(0, |count| u32::from_be_bytes(*count)).into())
     }
 
     fn method(&mut self, channel: u8, payload: &[u8]) {
@@ -204,6 +187,37 @@ impl Publisher for Amqp {
 
     fn flush(&mut self) -> Result<()> {
         self.confirm(0)
+    }
+}
+
+/// The messages that wait in a queue that nobody reads.
+pub(crate) struct Waiting {
+    amqp: Amqp,
+    queue: String,
+}
+
+impl Waiting {
+    pub(crate) fn connect(port: u16, queue: String) -> Result<Waiting> {
+        let amqp = Amqp::connect(port, "", Mode::Transient)?;
+        Ok(Waiting { amqp, queue })
+    }
+}
+
+impl Counter for Waiting {
+    fn count(&mut self) -> Result<u64> {
+        // queue.declare, passive.
+        let mut declare = vec![0, 50, 0, 10, 0, 0];
+        short(&mut declare, &self.queue);
+        declare.extend_from_slice(&[1, 0, 0, 0, 0]);
+        self.amqp.method(1, &declare);
+        let declared = self.amqp.expect((50, 11))?;
+        // Its name, then the numbers of messages and of consumers.
+        let numbers = declared
+            .payload
+            .rchunks(4)
+            .nth(1)
+            .and_then(<[u8]>::first_chunk::<4>);
+        Ok(numbers.map_or(0, |count| u32::from_be_bytes(*count)).into())
     }
 }
 

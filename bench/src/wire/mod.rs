@@ -2,6 +2,7 @@
 
 mod amqp;
 pub(crate) mod http;
+mod mqtt;
 mod redis;
 
 use std::io::{self, Read as _, Write as _};
@@ -9,7 +10,8 @@ use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, ensure};
 
-pub(crate) use amqp::Amqp;
+pub(crate) use amqp::{Amqp, Waiting};
+pub(crate) use mqtt::{Mqtt, Session};
 pub(crate) use redis::RedisStream;
 
 /// Sends messages to one topic.
@@ -20,6 +22,12 @@ pub(crate) trait Publisher {
     fn push(&mut self) -> Result<()>;
     /// Returns when the broker has confirmed all.
     fn flush(&mut self) -> Result<()>;
+}
+
+/// Sees what has arrived at one topic.
+pub(crate) trait Counter {
+    /// How many messages there have been so far.
+    fn count(&mut self) -> Result<u64>;
 }
 
 /// Bytes that are kept before they are sent.
@@ -71,10 +79,15 @@ impl Wire {
         Ok(bytes > 0)
     }
 
-    /// Takes in what has arrived, without waiting for more.
+    /// Takes in all that has arrived, without waiting for more.
     fn look(&mut self) -> Result<()> {
         self.stream.set_nonblocking(true)?;
-        let looked = self.fill();
+        let looked = loop {
+            match self.fill() {
+                Ok(true) => {}
+                looked => break looked,
+            }
+        };
         self.stream.set_nonblocking(false)?;
         match looked {
             Err(error) if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::WouldBlock) => {

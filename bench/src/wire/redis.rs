@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{KEEP, Publisher, Wire};
+use super::{Counter, KEEP, Publisher, Wire};
 
 /// Appends to one stream, many commands in flight.
 pub(crate) struct RedisStream {
@@ -23,23 +23,6 @@ impl RedisStream {
         })
     }
 
-    /// How many entries the stream has.
-    pub(crate) fn len(mut self) -> Result<u64> {
-        let topic = &self.topic;
-        self.wire.output = format!("*2\r\n$4\r\nXLEN\r\n${}\r\n{topic}\r\n", topic.len()).into_bytes();
-        self.wire.send()?;
-        loop {
-            let answer = String::from_utf8_lossy(self.wire.waiting()).into_owned();
-            match answer.strip_suffix("\r\n") {
-                Some(line) => {
-                    let number = line.strip_prefix(':').and_then(|number| number.parse().ok());
-                    return number.with_context(|| format!("Redis answers {line}"));
-                }
-                None => self.wire.need(answer.len() + 1)?,
-            };
-        }
-    }
-
     fn confirm(&mut self, left: usize) -> Result<()> {
         self.wire.send()?;
         while self.unconfirmed > left {
@@ -58,6 +41,25 @@ impl RedisStream {
             self.unconfirmed -= 1;
         }
         Ok(())
+    }
+}
+
+impl Counter for RedisStream {
+    fn count(&mut self) -> Result<u64> {
+        let topic = &self.topic;
+        self.wire.output = format!("*2\r\n$4\r\nXLEN\r\n${}\r\n{topic}\r\n", topic.len()).into_bytes();
+        self.wire.send()?;
+        loop {
+            let answer = String::from_utf8_lossy(self.wire.waiting()).into_owned();
+            match answer.strip_suffix("\r\n") {
+                Some(line) => {
+                    self.wire.consume(answer.len());
+                    let number = line.strip_prefix(':').and_then(|number| number.parse().ok());
+                    return number.with_context(|| format!("Redis answers {line}"));
+                }
+                None => self.wire.need(answer.len() + 1)?,
+            };
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::process::{Process, free_port};
 use crate::tls::Authority;
 
-/// A Redis that writes every command to disk before it answers.
+/// A Redis that writes every command to disk before it answers, unless it is started to keep nothing.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
@@ -27,6 +27,14 @@ impl Redis {
     /// It is not installed, or doesn't come up.
     pub fn start() -> Result<Redis> {
         Redis::new(|_| Vec::new())
+    }
+
+    /// Starts one without a password that writes nothing to disk.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`].
+    pub fn in_memory() -> Result<Redis> {
+        Redis::new(|_| vec!["--appendonly".into(), "no".into()])
     }
 
     /// Starts one that asks for a password.
