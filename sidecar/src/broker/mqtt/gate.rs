@@ -13,8 +13,11 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::super::tls::{Socket, Tls};
 use super::pulse::{Patience, Pulse};
@@ -35,6 +38,12 @@ const PATIENCE: Patience = Patience {
     quiet: QUIET,
     answer: Duration::from_secs(20),
 };
+
+/// How long a broker may take, at the end of a connection, to read what it was sent.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// Held by whatever of a connection is not over yet.
+pub(super) type Over = Arc<watch::Sender<()>>;
 
 /// Counts what waits.
 #[derive(Debug, Default)]
@@ -64,13 +73,20 @@ impl Gate {
 
 /// A connection that is not read from while its gate is shut.
 pub(super) struct Gated {
-    stream: Pulse<Socket>,
+    /// Until this is dropped.
+    stream: Option<Pulse<Socket>>,
     gate: Arc<Gate>,
+    over: Over,
 }
 
 impl Gated {
     /// Connects to `host:port`.
-    pub(super) async fn connect(address: String, tls: Option<Tls>, gate: Arc<Gate>) -> io::Result<Gated> {
+    pub(super) async fn connect(
+        address: String,
+        tls: Option<Tls>,
+        gate: Arc<Gate>,
+        over: Over,
+    ) -> io::Result<Gated> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
@@ -78,8 +94,36 @@ impl Gated {
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(DEAD))?;
         let socket = Socket::new(stream, tls.as_ref()).await?;
-        let stream = Pulse::new(socket, PATIENCE);
-        Ok(Gated { stream, gate })
+        let stream = Some(Pulse::new(socket, PATIENCE));
+        Ok(Gated { stream, gate, over })
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut Pulse<Socket>>> {
+        let stream = self.stream.as_mut().map(Pin::new);
+        stream.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+/// All that was sent is read by the broker, acks above all, before anybody comes in this connection's place: mosquitto takes a
+/// packet from each connection in turn, so that the next one's CONNECT would overtake them. And a connection that is closed
+/// with something unread would be reset.
+impl Drop for Gated {
+    fn drop(&mut self) {
+        let (Some(mut stream), Ok(runtime)) = (self.stream.take(), Handle::try_current()) else {
+            return;
+        };
+        let over = Arc::clone(&self.over);
+        runtime.spawn(async move {
+            let ended = async {
+                stream.shutdown().await?;
+                let mut rest = vec![0; 16 << 10];
+                while stream.read(&mut rest).await? > 0 {}
+                io::Result::Ok(())
+            };
+            // If the broker doesn't end it too, it is closed all the same.
+            timeout(LINGER, ended).await.ok();
+            drop(over);
+        });
     }
 }
 
@@ -96,7 +140,7 @@ impl AsyncRead for Gated {
                 return Poll::Pending;
             }
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        self.stream()?.poll_read(context, buffer)
     }
 }
 
@@ -106,15 +150,15 @@ impl AsyncWrite for Gated {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream()?.poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream()?.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream()?.poll_shutdown(context)
     }
 }
 
@@ -130,7 +174,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let gate = Arc::new(Gate::default());
-        let mut gated = Gated::connect(address, None, Arc::clone(&gate)).await.unwrap();
+        let over = Arc::new(watch::channel(()).0);
+        let mut gated = Gated::connect(address, None, Arc::clone(&gate), over)
+            .await
+            .unwrap();
         let (mut broker, _) = listener.accept().await.unwrap();
         broker.write_all(b"in").await.unwrap();
         gate.came(MOST);

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::super::{BrokerError, member};
 use super::fault::{disconnected, explain};
-use super::gate::{Gate, Gated};
+use super::gate::{Gate, Gated, Over};
 use super::settings::{Reading, Settings};
 use super::wire::Wire;
 
@@ -69,6 +69,9 @@ pub(super) struct Link {
     /// PUBACKs that have left.
     pub(super) acked: watch::Receiver<u64>,
     driver: JoinHandle<()>,
+    /// Of a connection that reads: says when it is over.
+    is_over: Option<watch::Receiver<()>>,
+    settings: Arc<Settings>,
 }
 
 impl Link {
@@ -80,6 +83,9 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        if let Some(is_over) = self.is_over.take() {
+            self.settings.ends(is_over);
+        }
         self.driver.abort();
     }
 }
@@ -108,8 +114,11 @@ pub(super) async fn open(
     gate: &Arc<Gate>,
 ) -> Result<Opened, BrokerError> {
     let expiry = if reading.clean { 0 } else { u32::MAX };
+    settings.ended().await;
+    let (over, is_over) = watch::channel(());
+    let over = Arc::new(over);
     let options = |older| {
-        let mut options = options(settings, &identity.client, gate, older);
+        let mut options = options(settings, &identity.client, (gate, &over), older);
         options
             .set_clean_start(reading.clean)
             .set_session_expiry_interval(Some(expiry))
@@ -131,7 +140,7 @@ pub(super) async fn open(
         let what = format!("`{}` is no topic that MQTT has", identity.topic);
         settings.fault("InvalidTopic", false, what)
     })?;
-    let (link, came) = drive(settings, client, driver, Some(Arc::clone(gate)));
+    let (link, came) = drive(settings, client, driver, Some((Arc::clone(gate), is_over)));
     Ok(Opened { link, came, resumed })
 }
 
@@ -142,10 +151,10 @@ pub(super) async fn open_publisher(settings: &Arc<Settings>) -> Result<Arc<Link>
         settings.producer,
         RandomState::new().hash_one(settings.port)
     );
-    // Never shut: what comes are answers.
-    let gate = Arc::default();
+    // Never shut: what comes are answers. Nobody waits for its end.
+    let (gate, over) = (Arc::default(), Arc::new(watch::channel(()).0));
     let options = |older| {
-        let mut options = options(settings, &name, &gate, older);
+        let mut options = options(settings, &name, (&gate, &over), older);
         options
             .set_clean_start(true)
             .set_keep_alive(15)
@@ -180,9 +189,9 @@ pub(super) async fn declare(
 
 /// Ends the session of a component: one that begins afresh takes its place, and is over with its connection.
 pub(super) async fn end(settings: &Settings, identity: &Identity) -> Result<(), BrokerError> {
-    let gate = Arc::default();
+    let (gate, over) = (Arc::default(), Arc::new(watch::channel(()).0));
     let options = |older| {
-        let mut options = options(settings, &identity.client, &gate, older);
+        let mut options = options(settings, &identity.client, (&gate, &over), older);
         options.set_clean_start(true).set_session_expiry_interval(Some(0));
         options
     };
@@ -204,11 +213,11 @@ pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> 
     }
 }
 
-fn options(settings: &Settings, client: &str, gate: &Arc<Gate>, older: bool) -> MqttOptions {
+fn options(settings: &Settings, client: &str, (gate, over): (&Arc<Gate>, &Over), older: bool) -> MqttOptions {
     let mut options = MqttOptions::new(client, Broker::tcp(settings.host.as_str(), settings.port));
-    let (tls, gate) = (settings.tls.clone(), Arc::clone(gate));
+    let (tls, gate, over) = (settings.tls.clone(), Arc::clone(gate), Arc::clone(over));
     options.set_socket_connector(move |address, _| {
-        let connecting = Gated::connect(address, tls.clone(), Arc::clone(&gate));
+        let connecting = Gated::connect(address, tls.clone(), Arc::clone(&gate), Arc::clone(&over));
         async move { Ok(Wire::new(connecting.await?, older)) }
     });
     match (&settings.user, &settings.password) {
@@ -296,9 +305,10 @@ fn drive(
     settings: &Arc<Settings>,
     client: AsyncClient,
     mut driver: EventLoop,
-    gate: Option<Arc<Gate>>,
+    reading: Option<(Arc<Gate>, watch::Receiver<()>)>,
 ) -> (Arc<Link>, mpsc::UnboundedReceiver<Came>) {
-    let settings = Arc::clone(settings);
+    let (gate, is_over) = reading.unzip();
+    let explaining = Arc::clone(settings);
     let (out, came) = mpsc::unbounded_channel();
     let (left, acked) = watch::channel(0);
     let driver = tokio::spawn(async move {
@@ -316,10 +326,10 @@ fn drive(
                     continue;
                 }
                 Ok(Event::Incoming(Packet::Disconnect(end))) => {
-                    Came::Lost(disconnected(&settings, end.reason_code))
+                    Came::Lost(disconnected(&explaining, end.reason_code))
                 }
                 Ok(_) => continue,
-                Err(error) => Came::Lost(explain(&settings, &error)),
+                Err(error) => Came::Lost(explain(&explaining, &error)),
             };
             let lost = matches!(news, Came::Lost(_));
             // Who publishes doesn't listen.
@@ -333,6 +343,8 @@ fn drive(
         client,
         acked,
         driver,
+        is_over,
+        settings: Arc::clone(settings),
     };
     (Arc::new(link), came)
 }

@@ -3,15 +3,18 @@
 //! `cleanSession` false).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rumqttc::QoS;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::super::BrokerError;
 use super::super::properties::Properties;
 use super::super::tls::Tls;
 use super::super::url::Url;
+use super::gate::LINGER;
 
 /// Whether a text is a URL that a broker can be reached at.
 pub(in super::super) fn is_address(url: &str) -> bool {
@@ -30,6 +33,8 @@ pub(super) struct Settings {
     is_older: AtomicBool,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
+    /// Connections that nobody uses any more, and that are not over yet.
+    ending: Mutex<Vec<watch::Receiver<()>>>,
     /// What messages are published with.
     pub(super) qos: QoS,
     pub(super) retain: bool,
@@ -112,6 +117,7 @@ impl Settings {
                 Some(_) => return Err(properties.invalid("protocolVersion", "auto, 5 or 3.1.1")),
             },
             is_older: AtomicBool::new(false),
+            ending: Mutex::default(),
             user: url.user.or_else(|| owned("username")),
             password: url.password.or_else(|| owned("password")),
             qos: qos(&properties)?,
@@ -121,6 +127,30 @@ impl Settings {
             port,
             name,
         })
+    }
+
+    /// Nobody uses a connection any more. The other half is held by what is not over of it.
+    pub(super) fn ends(&self, is_over: watch::Receiver<()>) {
+        self.ending().push(is_over);
+    }
+
+    /// Waits a little for connections that nobody uses any more to be over.
+    pub(super) async fn ended(&self) {
+        let ending = {
+            let mut ending = self.ending();
+            ending.retain(|is_over| is_over.has_changed().is_ok());
+            ending.clone()
+        };
+        let all = async {
+            for mut is_over in ending {
+                while is_over.changed().await.is_ok() {}
+            }
+        };
+        timeout(2 * LINGER, all).await.ok();
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Vec<watch::Receiver<()>>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether to speak MQTT 3.1.1 from the beginning.
