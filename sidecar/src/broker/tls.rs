@@ -113,12 +113,41 @@ impl AsyncWrite for Socket {
     }
 }
 
+/// What is about encryption only.
+const PROPERTIES: [&str; 4] = ["caCert", "clientCert", "clientKey", "serverName"];
+
 impl Tls {
+    /// That of a connection if it is to be `encrypted`; `host` is what is connected to, `how` what else to do so that it is.
+    ///
+    /// # Errors
+    /// As [`Tls::new`]; and what only an encrypted connection has a use for: who gives it must not find passwords in
+    /// plain text on the network.
+    pub(super) fn wanted(
+        properties: &Properties<'_>,
+        host: &str,
+        encrypted: bool,
+        how: &str,
+    ) -> Result<Option<Tls>, BrokerError> {
+        if encrypted {
+            return Tls::new(properties, host).map(Some);
+        }
+        let useless = PROPERTIES
+            .into_iter()
+            .find(|name| properties.text(name).is_some());
+        let refused = |name| {
+            let expected = format!(
+                "of use to a connection that is not encrypted: set `tls` on the ClusterStream, or {how}"
+            );
+            properties.invalid(name, &expected)
+        };
+        useless.map_or(Ok(None), |name| Err(refused(name)))
+    }
+
     /// From a connection's properties; `host` is what is connected to.
     ///
     /// # Errors
     /// What is no PEM, or belongs to nothing.
-    pub(super) fn new(properties: &Properties<'_>, host: &str) -> Result<Tls, BrokerError> {
+    fn new(properties: &Properties<'_>, host: &str) -> Result<Tls, BrokerError> {
         let name = properties.text("serverName").unwrap_or(host);
         let name = name
             .strip_prefix('[')
@@ -308,6 +337,10 @@ mod tests {
     use super::*;
 
     fn tls(given: &[(&str, &str)]) -> Result<Tls, BrokerError> {
+        wanted(given, true).map(Option::unwrap)
+    }
+
+    fn wanted(given: &[(&str, &str)], encrypted: bool) -> Result<Option<Tls>, BrokerError> {
         let connection = given
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -317,7 +350,23 @@ mod tests {
             own: None,
             connection: &connection,
         };
-        Tls::new(&properties, "broker")
+        Tls::wanted(&properties, "broker", encrypted, "make it so")
+    }
+
+    #[test]
+    fn what_only_encryption_has_a_use_for_is_refused_without_it() {
+        assert!(wanted(&[("caCert", "")], false).unwrap().is_none());
+        for property in PROPERTIES {
+            let error = wanted(&[(property, "s3cret")], false).err().unwrap();
+            assert_eq!((error.reason, error.transient), ("InvalidProperty", false));
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "b: the property `{property}` is not of use to a connection that is not encrypted: set `tls` on the \
+                     ClusterStream, or make it so"
+                )
+            );
+        }
     }
 
     #[test]

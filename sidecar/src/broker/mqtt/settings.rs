@@ -98,18 +98,8 @@ impl Settings {
             ..properties
         };
         let owned = |name| properties.text(name).map(str::to_owned);
-        if !encrypted
-            && let Some(name) = ["caCert", "clientCert"]
-                .into_iter()
-                .find(|name| owned(name).is_some())
-        {
-            return Err(properties.invalid(
-                name,
-                "of use to a connection that is not encrypted: make `url` mqtts://",
-            ));
-        }
         Ok(Settings {
-            tls: encrypted.then(|| Tls::new(&properties, &host)).transpose()?,
+            tls: Tls::wanted(&properties, &host, encrypted, "make `url` mqtts://")?,
             version: match properties.text("protocolVersion").map(str::trim) {
                 None | Some("auto") => Version::Auto,
                 Some("5") => Version::Five,

@@ -65,15 +65,13 @@ impl Settings {
             broker: &name,
             ..properties
         };
+        let how = "make `host` amqps://, or `protocol` amqps";
         Ok(Settings {
             heartbeat: properties
                 .duration("heartBeat")?
                 .unwrap_or(Duration::from_secs(10)),
             external: properties.flag("saslExternal")?.unwrap_or(false),
-            tls: address
-                .tls
-                .then(|| Tls::new(&properties, &address.host))
-                .transpose()?,
+            tls: Tls::wanted(&properties, &address.host, address.tls, how)?,
             exchange: exchange(&properties)?,
             queue: queue(&properties)?,
             persistent: properties
@@ -234,6 +232,22 @@ mod tests {
         assert!(one.is_read_by("a.b", "a.*") && !settings(&[]).unwrap().is_read_by("a.b", "a.*"));
         for more in [("exchangeKind", "fanout"), ("routingKey", "k")] {
             assert!(settings(&[("exchange", "plant"), more]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_encryption_is_refused() {
+        let ca = ("caCert", "s3cret");
+        for plain in [("host", "amqp://h"), ("hostname", "h")] {
+            let error = settings(&[plain, ca]).err().unwrap().to_string();
+            assert!(error.contains("`caCert`") && error.contains("amqps"), "{error}");
+        }
+        for encrypted in [
+            ("host", "amqps://h"),
+            ("enableTLS", "true"),
+            ("protocol", "amqps"),
+        ] {
+            assert!(settings(&[encrypted, ("serverName", "s")]).unwrap().tls.is_some());
         }
     }
 

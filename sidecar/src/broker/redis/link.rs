@@ -49,10 +49,8 @@ impl Link {
             return Err(BrokerError::new(&name, "ClusterNotSupported", what, false));
         }
         let (host, port) = address(host).ok_or_else(|| properties.invalid("redisHost", "host:port"))?;
-        let tls = match properties.flag("enableTLS")? {
-            Some(true) => Some(Tls::new(&properties, &host)?),
-            _ => None,
-        };
+        let encrypted = properties.flag("enableTLS")?.unwrap_or(false);
+        let tls = Tls::wanted(&properties, &host, encrypted, "set `enableTLS` to \"true\"")?;
         let address = match &tls {
             Some(tls) => ConnectionAddr::TcpTls {
                 // What the client holds the certificate against; where that is, the resolver says.
@@ -173,7 +171,32 @@ impl Lazy {
 
 #[cfg(test)]
 mod tests {
-    use super::address;
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_encryption_is_refused() {
+        let refusal = |given: &[(&str, &str)]| {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let connection: BTreeMap<String, String> = given.iter().map(own).collect();
+            let properties = Properties {
+                broker: &"r".into(),
+                own: None,
+                connection: &connection,
+            };
+            Link::new("r", &properties).err().map(|error| error.to_string())
+        };
+        assert_eq!(refusal(&[("redisPassword", "p")]), None);
+        assert_eq!(refusal(&[("enableTLS", "true"), ("serverName", "s")]), None);
+        for off in [&[][..], &[("enableTLS", "false")]] {
+            let refusal = refusal(&[off, &[("caCert", "s3cret")]].concat()).unwrap();
+            assert!(
+                refusal.contains("`caCert`") && refusal.contains("`enableTLS`"),
+                "{refusal}"
+            );
+        }
+    }
 
     #[test]
     fn addresses_may_leave_the_port_out() {
