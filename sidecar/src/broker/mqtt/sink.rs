@@ -15,7 +15,7 @@ use super::super::{BrokerError, Consumer, Outgoing, Sink};
 use super::session::{self, Identity, Link};
 use super::settings::{Reading, Settings};
 
-/// How long a broker may take to confirm a batch.
+/// How long a broker may take to take in and confirm a batch.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Publisher {
@@ -24,6 +24,7 @@ pub(super) struct Publisher {
     /// Who reads what.
     readers: Vec<Consumer>,
     link: Mutex<Option<Arc<Link>>>,
+    patience: Duration,
 }
 
 /// What became of a message.
@@ -46,6 +47,7 @@ impl Publisher {
             reading,
             readers: consumers.to_vec(),
             link: Mutex::new(Some(link)),
+            patience: PATIENCE,
         })
     }
 
@@ -61,12 +63,12 @@ impl Publisher {
             Err(error) => return batch.iter().map(|_| Outcome::Failed(error.clone())).collect(),
         };
         *slot = Some(Arc::clone(&link));
-        let mut sent = Vec::with_capacity(batch.len());
-        for message in batch {
-            sent.push(self.begin(&link, message).await);
-        }
-        drop(slot);
         let confirmed = async {
+            let mut sent = Vec::with_capacity(batch.len());
+            for message in batch {
+                sent.push(self.begin(&link, message).await);
+            }
+            drop(slot);
             let mut outcomes = Vec::with_capacity(sent.len());
             for notice in sent {
                 outcomes.push(match notice {
@@ -76,10 +78,13 @@ impl Publisher {
             }
             outcomes
         };
-        if let Ok(outcomes) = tokio::time::timeout(PATIENCE, confirmed).await {
+        if let Ok(outcomes) = tokio::time::timeout(self.patience, confirmed).await {
             return outcomes;
         }
-        self.link.lock().await.take();
+        // Unless somebody else has put another in its place.
+        let mut slot = self.link.lock().await;
+        slot.take_if(|held| Arc::ptr_eq(held, &link));
+        drop(slot);
         let what = "the MQTT broker doesn't confirm what is published";
         let error = self.settings.fault("NotConfirmed", true, what);
         batch.iter().map(|_| Outcome::Failed(error.clone())).collect()
@@ -188,5 +193,67 @@ impl Sink for Publisher {
             Outcome::Failed(error) => Err(error),
         };
         outcomes.into_iter().map(result).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::QoS;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// More than may be unconfirmed, and more than may wait for the connection besides.
+    const MANY: usize = 5000;
+
+    /// Takes one client's connection, and answers whether it is there; confirms nothing.
+    async fn never_confirm(listener: TcpListener) -> std::io::Result<()> {
+        let (mut client, _) = listener.accept().await?;
+        loop {
+            let kind = client.read_u8().await? >> 4;
+            let mut length = 0;
+            for at in 0.. {
+                let byte = client.read_u8().await?;
+                length |= usize::from(byte & 0x7f) << (7 * at);
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            client.read_exact(&mut vec![0; length]).await?;
+            match kind {
+                1 => client.write_all(&[0x20, 3, 0, 0, 0]).await?,
+                12 => client.write_all(&[0xd0, 0]).await?,
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_taken_in_is_given_up_and_so_is_its_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("mqtt://{}", listener.local_addr().unwrap());
+        let broker = tokio::spawn(never_confirm(listener));
+        let settings = Settings::new("m", &[("url".to_owned(), url)].into()).unwrap();
+        assert_eq!(settings.qos, QoS::AtLeastOnce);
+        let reading = Reading {
+            qos: QoS::AtLeastOnce,
+            clean: false,
+        };
+        let mut publisher = Publisher::start(&Arc::new(settings), reading, &[]).await.unwrap();
+        publisher.patience = Duration::from_millis(500);
+        let message = Outgoing {
+            topic: "t".into(),
+            id: "1".into(),
+            content_type: "application/json",
+            payload: "1".into(),
+        };
+        for outcome in publisher.publish(vec![message; MANY]).await {
+            let error = outcome.unwrap_err();
+            assert!(error.reason == "NotConfirmed" && error.transient, "{error}");
+        }
+        assert!(publisher.link.lock().await.is_none());
+        // Its connection has ended too.
+        broker.await.unwrap().unwrap_err();
     }
 }
