@@ -255,6 +255,56 @@ async fn a_broker_without_mqtt_5_is_spoken_to_in_3_1_1() {
     assert_eq!(error.reason, "AuthenticationFailed", "{error}");
 }
 
+/// A client's first packet, CONNECT; its ninth byte is the version.
+async fn opening(client: &mut tokio::net::TcpStream) -> Vec<u8> {
+    let mut start = vec![0; 2];
+    client.read_exact(&mut start).await.unwrap();
+    assert!(start[1] < 0x80, "its length has one byte");
+    start.resize(2 + usize::from(start[1]), 0);
+    client.read_exact(&mut start[2..]).await.unwrap();
+    start
+}
+
+/// In which versions a broker is asked by who publishes, where something hangs up on the first so many tries in MQTT 5.
+async fn asked_in(server: &Mosquitto, hang_ups: usize) -> Vec<u8> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let port = server.port();
+    let (heard, mut versions) = tokio::sync::mpsc::unbounded_channel();
+    let between = tokio::spawn(async move {
+        let mut fives = 0;
+        while let Ok((mut client, _)) = listener.accept().await {
+            let start = opening(&mut client).await;
+            heard.send(start[8]).unwrap();
+            fives += usize::from(start[8] == 5);
+            if start[8] == 5 && fives <= hang_ups {
+                continue;
+            }
+            let mut broker = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            broker.write_all(&start).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut broker).await });
+        }
+    });
+    let bed = Bed::of(connect(Protocol::Mqtt, &[("url", &url)]));
+    let sink = bed.sink("t", &[]).await;
+    publish(&sink, "t", ["1"]).await;
+    between.abort();
+    between.await.unwrap_err();
+    let mut asked = Vec::new();
+    while let Some(version) = versions.recv().await {
+        asked.push(version);
+    }
+    asked
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_up_once_is_still_spoken_to_in_mqtt_5() {
+    let server = Mosquitto::start().unwrap();
+    assert_eq!(asked_in(&server, 0).await, [5]);
+    assert_eq!(asked_in(&server, 1).await, [5, 4, 5]);
+    assert_eq!(asked_in(&server, usize::MAX).await, [5, 4, 5, 4]);
+}
+
 #[tokio::test]
 async fn a_broker_that_refuses_mqtt_5_is_asked_for_it_once() {
     let server = Mosquitto::start().unwrap();
@@ -264,8 +314,7 @@ async fn a_broker_that_refuses_mqtt_5_is_asked_for_it_once() {
     let (refused, mut refusals) = tokio::sync::mpsc::unbounded_channel();
     let refusing = tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            let mut start = [0; 9];
-            client.read_exact(&mut start).await.unwrap();
+            let start = opening(&mut client).await;
             if start[8] == 5 {
                 refused.send(()).unwrap();
                 client.write_all(&[0x20, 2, 0, 1]).await.unwrap();

@@ -246,17 +246,30 @@ async fn connect(
     if older || !settings.may_be_older() || speaks == Speaks::Five {
         return Err(error);
     }
-    match attempt(settings, options(true)).await {
-        Ok(connected) => {
-            if speaks == Speaks::Older {
-                settings.learn_older();
-            }
-            Ok(connected)
+    let mut speaks = speaks;
+    if speaks == Speaks::Nothing {
+        // It may have hung up for any other reason, and the reason may be gone. Not if 3.1.1 fares no better, and else it is
+        // seen in whether 5 is hung up on again.
+        if attempt(settings, options(true)).await.is_err() {
+            return Err(error);
         }
-        Err((again, _)) if speaks == Speaks::Older => Err(again),
-        // It hung up for some other reason.
-        Err(_) => Err(error),
+        speaks = match attempt(settings, options(false)).await {
+            Ok(connected) => return Ok(connected),
+            Err((error, Speaks::Five)) => return Err(error),
+            Err((_, speaks)) => speaks,
+        };
     }
+    let connected = attempt(settings, options(true)).await;
+    let connected = connected.map_err(|(error, _)| error)?;
+    if speaks == Speaks::Older {
+        settings.learn_older();
+    } else {
+        tracing::warn!(
+            broker = &*settings.name,
+            "the broker hangs up on MQTT 5 and takes 3.1.1; this connection goes on with that"
+        );
+    }
+    Ok(connected)
 }
 
 /// What a broker seems to speak that can't be connected to.
