@@ -315,3 +315,32 @@ fn a_full_disk_stops_a_join_and_loses_nothing() {
     }
     assert!(failed > 5, "{failed}");
 }
+
+/// In receipt time there is no other order than that in which they came, also for those that come again.
+#[test]
+fn messages_of_one_instant_keep_their_order_after_a_death() {
+    let query = Query {
+        inputs: inputs(2, None),
+        windows: Windows::Hopping {
+            length: LENGTH,
+            slide: LENGTH / 2,
+        },
+        on: Some("a.k == b.k".to_owned()),
+        ..Query::default()
+    };
+    let readings: Vec<(usize, Reading)> = (0..12).map(|n| (n as usize % 2, (100, 1, n))).collect();
+    let joined = |deaths: Vec<usize>| {
+        let mut world = world(&query, 1 << 30);
+        world.deaths = deaths.into();
+        for (input, reading) in &readings {
+            world.give(*input, *reading);
+        }
+        world.finish();
+        world.by_id
+    };
+    let whole = joined(Vec::new());
+    assert!(!whole.is_empty());
+    for death in 1..40 {
+        assert_eq!(joined(vec![death]), whole, "dead at effect {death}");
+    }
+}

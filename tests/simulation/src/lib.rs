@@ -42,3 +42,16 @@ impl Stats {
 pub fn run(seed: u64, trace: bool) -> Result<Stats, String> {
     world::World::new(&case::Case::draw(seed), seed, trace)?.run()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_that_failed_once_pass() {
+        for seed in [11815, 14603, 15358, 36713, 38077, 55962, 70930, 105_289] {
+            let outcome = run(seed, false);
+            assert!(outcome.is_ok(), "seed {seed}: {outcome:?}");
+        }
+    }
+}

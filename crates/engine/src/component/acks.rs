@@ -1,10 +1,40 @@
 //! When a message is acked: once nothing depends on it any more, in none of its windows.
 
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
 use super::{Component, Effect};
 use crate::ack::{GroupId, Handle, Messages};
+use crate::time::Time;
 
 /// Bytes that it takes to know in how many windows a message is.
 const SHARE: u64 = 2 * size_of::<(Handle, u32)>() as u64;
+
+/// Windows that have closed and have results that are not accepted, by their ends.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled {
+    ends: FxHashMap<GroupId, Time>,
+    order: BTreeSet<(Time, GroupId)>,
+}
+
+impl Unsettled {
+    pub(super) fn insert(&mut self, group: GroupId, end: Time) {
+        self.ends.insert(group, end);
+        self.order.insert((end, group));
+    }
+
+    fn remove(&mut self, group: GroupId) -> Option<Time> {
+        let end = self.ends.remove(&group)?;
+        self.order.remove(&(end, group));
+        Some(end)
+    }
+
+    /// The end of the earliest.
+    pub(super) fn first(&self) -> Option<Time> {
+        self.order.first().map(|(end, _)| *end)
+    }
+}
 
 impl Component {
     /// Holds messages until what depends on them is accepted.
@@ -26,11 +56,11 @@ impl Component {
         let Some(messages) = self.ledger.settle(group) else {
             return;
         };
-        match self.unsettled.remove(&group) {
-            Some(end) if self.overlap => {
+        match self.unsettled.remove(group) {
+            Some(end) if self.in_order => {
                 // In the order of windows: what is known of those that are done is a point in time.
                 self.settling.insert((end, group), messages);
-                let until = self.unsettled.values().min().copied();
+                let until = self.unsettled.first();
                 while let Some(first) = self.settling.first_entry()
                     && until.is_none_or(|until| first.key().0 < until)
                 {

@@ -42,12 +42,13 @@ use crate::row::RowBuilder;
 use crate::spill::Spill;
 use crate::time::Time;
 use crate::window::{Window, Windowing};
+use acks::Unsettled;
 use budget::Budget;
 use clock::{Clock, Patience, START};
 use early::Updated;
 use effects::Effects;
 use lookback::Lookback;
-use reorder::Reorder;
+use reorder::{Reorder, Ties};
 use sessions::Sessions;
 use windows::{SLICE, Slot};
 
@@ -72,11 +73,12 @@ pub struct Component {
     shares: FxHashMap<Handle, u32>,
     /// Whether a message may be in several windows.
     overlap: bool,
+    /// Whether windows are done with in their order: where they overlap, and where each looks back at the one before.
+    in_order: bool,
     /// The end of the last window that closed in this life.
     closed: Time,
-    /// Windows that have closed and have results that are not accepted: their ends.
-    unsettled: FxHashMap<GroupId, Time>,
-    /// Where windows overlap: those whose results are accepted, but not all of those before them.
+    unsettled: Unsettled,
+    /// Where windows are done with in their order: those whose results are accepted, but not all of those before them.
     settling: BTreeMap<(Time, GroupId), Messages>,
     /// Windows that ended by then were done with in an earlier life.
     settled: Time,
@@ -176,6 +178,8 @@ impl Component {
             idle_timeout: time.idle_timeout,
         };
         let settled = settled.unwrap_or(START);
+        let overlap = matches!(&role, Role::Join(spec) if matches!(spec.windows(), Windowing::Hopping(_)));
+        let looks_back = matches!(&role, Role::Join(spec) if spec.looks_back().is_some());
         let clock = times.map(|times| Clock::new(times.iter().map(|time| time.as_ref().map(patience))));
         Component {
             uid,
@@ -183,13 +187,18 @@ impl Component {
             row: RowBuilder::default(),
             open: BTreeMap::new(),
             sessions: Sessions::new(),
-            reorder: Reorder::default(),
+            reorder: Reorder::new(if clock.is_some() {
+                Ties::ById
+            } else {
+                Ties::AsTheyCame
+            }),
             clock,
             shares: FxHashMap::default(),
             tables: inputs.iter().map(|_| Table::default()).collect(),
             closed: START,
-            unsettled: FxHashMap::default(),
-            overlap: matches!(&role, Role::Join(spec) if matches!(spec.windows(), Windowing::Hopping(_))),
+            unsettled: Unsettled::default(),
+            overlap,
+            in_order: overlap || looks_back,
             settling: BTreeMap::new(),
             settled,
             updated: Updated::new(),
@@ -308,12 +317,13 @@ impl Component {
         self.mind_budget();
     }
 
-    /// How far it is done, in event time and where windows overlap: windows that ended by then have closed, and their results are accepted. Who
-    /// keeps this together with what is acked can give it to the next life as [`Config::settled`]: windows that
-    /// overlap share messages, and one that is done with is not to be made again from those that others still need.
+    /// How far it is done, in event time, where windows overlap, and where each looks back at the one before: windows that ended by
+    /// then have closed, and their results are accepted. Who keeps this together with what is acked can give it to the next life as
+    /// [`Config::settled`]: windows that overlap share messages, and one that is done with is not to be made again from those that
+    /// others still need.
     pub fn settled(&self) -> Option<Time> {
-        let before = |end: &Time| Time(end.0.saturating_sub(1));
-        let done = self.unsettled.values().min().map_or(self.closed, before);
+        let before = |end: Time| Time(end.0.saturating_sub(1));
+        let done = self.unsettled.first().map_or(self.closed, before);
         Some(done.max(self.settled)).filter(|done| *done > START)
     }
 

@@ -16,6 +16,15 @@ use far::Far;
 /// What messages are in the order of. The last tells those apart that are the same otherwise.
 type Key = (Time, usize, Id, u64);
 
+/// The order of an input's messages of the same instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ties {
+    /// In event time, where the order in which they come means nothing.
+    ById,
+    /// In receipt time: as it was when they went into their windows at once.
+    AsTheyCame,
+}
+
 /// A message that waits.
 pub(super) struct Waiting {
     pub(super) at: Time,
@@ -57,6 +66,7 @@ impl Waiting {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.floor.0.to_be_bytes());
         tokens::write(self.token, out);
         tokens::write(self.named.into(), out);
@@ -80,9 +90,9 @@ pub(super) struct Popped {
     pub(super) freed: u64,
 }
 
-/// Messages by when they happened, then by input and id. What can't be told apart by that says the same.
-#[derive(Default)]
+/// Messages by when they happened, then by input, then as [`Ties`] says.
 pub(super) struct Reorder {
+    ties: Ties,
     waiting: BTreeMap<Key, Waiting>,
     /// Bytes that they take.
     bytes: u64,
@@ -95,8 +105,23 @@ pub(super) struct Reorder {
 }
 
 impl Reorder {
+    pub(super) fn new(ties: Ties) -> Reorder {
+        Reorder {
+            ties,
+            waiting: BTreeMap::new(),
+            bytes: 0,
+            far: Far::default(),
+            next: 0,
+            last: None,
+        }
+    }
+
     pub(super) fn push(&mut self, message: Waiting) {
-        let key = (message.at, message.input, message.id, self.next);
+        let id = match self.ties {
+            Ties::ById => message.id,
+            Ties::AsTheyCame => Id([0; 16]),
+        };
+        let key = (message.at, message.input, id, self.next);
         self.next += 1;
         self.bytes += message.bytes();
         self.waiting.insert(key, message);
@@ -165,8 +190,16 @@ impl Reorder {
         Ok(message.map(|(message, freed)| self.tell_apart(message, freed)))
     }
 
-    /// What nobody named gets an id of its own even if the same message came before.
+    /// In event time, what nobody named gets an id of its own even if the same message came before.
     fn tell_apart(&mut self, mut message: Waiting, freed: u64) -> Popped {
+        if self.ties == Ties::AsTheyCame {
+            let again = false;
+            return Popped {
+                message,
+                again,
+                freed,
+            };
+        }
         let this = (message.at, message.input, message.id);
         let repeats = match self.last {
             Some((last, count)) if last == this => count + 1,

@@ -109,12 +109,12 @@ impl Far {
 }
 
 /// Bytes that are in order as keys are.
-fn encode((at, input, id, number): &Key) -> Vec<u8> {
+fn encode((at, input, tie, number): &Key) -> Vec<u8> {
     let mut out = Vec::with_capacity(40);
     // Of signed numbers the negative ones come first.
     out.extend_from_slice(&(at.0 ^ i64::MIN).to_be_bytes());
     out.extend_from_slice(&(*input as u64).to_be_bytes());
-    out.extend_from_slice(&id.0);
+    out.extend_from_slice(&tie.0);
     out.extend_from_slice(&number.to_be_bytes());
     out
 }
@@ -123,9 +123,10 @@ fn decode((key, value): &Entry) -> Option<(Key, Waiting)> {
     let mut key = &**key;
     let at = Time(i64::from_be_bytes(array(&mut key)?) ^ i64::MIN);
     let input = usize::try_from(u64::from_be_bytes(array(&mut key)?)).ok()?;
-    let id = Id(array(&mut key)?);
+    let tie = Id(array(&mut key)?);
     let number = u64::from_be_bytes(array(&mut key)?);
     let mut value = &**value;
+    let id = Id(array(&mut value)?);
     let floor = Time(i64::from_be_bytes(array(&mut value)?));
     let token = tokens::read(&mut value)?;
     let named = tokens::read(&mut value)? != 0;
@@ -141,7 +142,7 @@ fn decode((key, value): &Entry) -> Option<(Key, Waiting)> {
         slots: slots.into(),
         text: std::str::from_utf8(value).ok()?.into(),
     };
-    Some(((at, input, id, number), message))
+    Some(((at, input, tie, number), message))
 }
 
 fn array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
