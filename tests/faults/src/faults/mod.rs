@@ -178,7 +178,8 @@ impl Fault {
             Fault::Recipient(mood) => recipient::run(world, kind, *mood, form.pick(2, 20)).await,
             Fault::Backlog => backlog::run(world, kind, form.pick(2_000, 20_000)).await,
             Fault::Roll(shape) => roll::run(world, kind, *shape, form.pick(2, 20)).await,
-            Fault::Poison => poison::run(world, kind, form.pick(2_000, 100_000)).await,
+            // In few seconds a rate says nothing.
+            Fault::Poison => poison::run(world, kind, form.pick(2_000, 100_000), form.pick(0.0, 95.0)).await,
         }
     }
 }

@@ -21,17 +21,16 @@ const POISON: u64 = 4_000;
 const LEAST: u64 = 4;
 /// What is on its way when the last one was sent may take so long.
 const UNDER_WAY: Duration = Duration::from_millis(250);
-/// Of the rate without poison.
-const PERCENT: f64 = 95.0;
 /// How long dead letters may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(super) async fn run(world: &World, kind: Kind, poison: u64) -> Result<Outcome> {
+/// The healthy rate is to be at least so many percent of what it is without poison.
+pub(super) async fn run(world: &World, kind: Kind, poison: u64, least: f64) -> Result<Outcome> {
     let seconds = (poison / POISON).max(LEAST);
     let (alone, _) = rate(world, kind, seconds, 0).await?;
     let (beside, mut outcome) = rate(world, kind, seconds, poison / seconds).await?;
     let percent = beside * 100.0 / alone;
-    if percent < PERCENT {
+    if percent < least {
         outcome.wrong.push(format!(
             "the healthy rate is {percent:.1} % of what it is without poison"
         ));
