@@ -9,9 +9,9 @@ const KINDS: [(&str, &str, &str); 6] = [
     ("clusterstream", "cst", "NAME PROTOCOL READY REASON AGE"),
     ("stream", "st", "NAME CLUSTERSTREAM TOPIC READY REASON AGE"),
     ("table", "tb", "NAME STREAM KEY READY REASON AGE"),
-    ("channel", "ch", "NAME FROM READY REASON AGE"),
-    ("joiner", "jn", "NAME WINDOW FROM READY REASON AGE"),
-    ("processor", "proc", "NAME IMAGE REPLICAS READY REASON AGE"),
+    ("channel", "ch", "NAME FROM READY REASON AGE GUARANTEES"),
+    ("joiner", "jn", "NAME WINDOW FROM READY REASON AGE GUARANTEES"),
+    ("processor", "proc", "NAME IMAGE REPLICAS READY REASON AGE GUARANTEES"),
 ];
 
 #[test]
