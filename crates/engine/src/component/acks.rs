@@ -12,13 +12,23 @@ use crate::time::Time;
 const SHARE: u64 = 2 * size_of::<(Handle, u32)>() as u64;
 
 /// Windows that have closed and have results that are not accepted, by their ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unsettled {
+    /// Whether windows are done with in their order: where they overlap, and where each looks back at the one before.
+    pub(super) in_order: bool,
     ends: FxHashMap<GroupId, Time>,
     order: BTreeSet<(Time, GroupId)>,
 }
 
 impl Unsettled {
+    pub(super) fn new(in_order: bool) -> Unsettled {
+        Unsettled {
+            in_order,
+            ends: FxHashMap::default(),
+            order: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn insert(&mut self, group: GroupId, end: Time) {
         self.ends.insert(group, end);
         self.order.insert((end, group));
@@ -57,7 +67,7 @@ impl Component {
             return;
         };
         match self.unsettled.remove(group) {
-            Some(end) if self.in_order => {
+            Some(end) if self.unsettled.in_order => {
                 // In the order of windows: what is known of those that are done is a point in time.
                 self.settling.insert((end, group), messages);
                 let until = self.unsettled.first();

@@ -73,8 +73,6 @@ pub struct Component {
     shares: FxHashMap<Handle, u32>,
     /// Whether a message may be in several windows.
     overlap: bool,
-    /// Whether windows are done with in their order: where they overlap, and where each looks back at the one before.
-    in_order: bool,
     /// The end of the last window that closed in this life.
     closed: Time,
     unsettled: Unsettled,
@@ -196,9 +194,8 @@ impl Component {
             shares: FxHashMap::default(),
             tables: inputs.iter().map(|_| Table::default()).collect(),
             closed: START,
-            unsettled: Unsettled::default(),
+            unsettled: Unsettled::new(overlap || looks_back),
             overlap,
-            in_order: overlap || looks_back,
             settling: BTreeMap::new(),
             settled,
             updated: Updated::new(),

@@ -224,7 +224,7 @@ impl Component {
             None => self.hold(messages),
         };
         self.lookback.closed(group);
-        if self.clock.is_some() || self.in_order {
+        if self.clock.is_some() || self.unsettled.in_order {
             self.closed = self.closed.max(time);
             self.unsettled.insert(group, time);
         }

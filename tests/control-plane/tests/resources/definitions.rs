@@ -11,7 +11,11 @@ const KINDS: [(&str, &str, &str); 6] = [
     ("table", "tb", "NAME STREAM KEY READY REASON AGE"),
     ("channel", "ch", "NAME FROM READY REASON AGE GUARANTEES"),
     ("joiner", "jn", "NAME WINDOW FROM READY REASON AGE GUARANTEES"),
-    ("processor", "proc", "NAME IMAGE REPLICAS READY REASON AGE GUARANTEES"),
+    (
+        "processor",
+        "proc",
+        "NAME IMAGE REPLICAS READY REASON AGE GUARANTEES",
+    ),
 ];
 
 #[test]
