@@ -328,7 +328,8 @@ fn messages_of_one_instant_keep_their_order_after_a_death() {
         on: Some("a.k == b.k".to_owned()),
         ..Query::default()
     };
-    let readings: Vec<(usize, Reading)> = (0..12).map(|n| (n as usize % 2, (100, 1, n))).collect();
+    let instant = (0..12).map(|n| (100, 1, n));
+    let readings: Vec<(usize, Reading)> = [0, 1].into_iter().cycle().zip(instant).collect();
     let joined = |deaths: Vec<usize>| {
         let mut world = world(&query, 1 << 30);
         world.deaths = deaths.into();
