@@ -106,9 +106,7 @@ impl Fault {
         let duplicates = percents.iter().map(|percent| Fault::Duplicates(*percent));
         let mut waiting = vec![Fault::Kill, Fault::Restart, Fault::Stop];
         waiting.extend(lines(Line::Cut).chain(lines(Line::Silent)));
-        // A Joiner's is known to lose now and then on RabbitMQ (docs/reliability.md), which the long form shows.
-        let rolls = form.pick(&[Shape::Filter][..], &[Shape::Join, Shape::Filter][..]);
-        let rolls = rolls.iter().map(|shape| Fault::Roll(*shape));
+        let rolls = [Shape::Join, Shape::Filter].map(Fault::Roll);
         vec![
             waiting,
             moods.map(Fault::Recipient).to_vec(),
