@@ -213,10 +213,12 @@ impl World {
     }
 
     pub fn finish(&mut self) {
-        // The process may die at the last of its acks.
+        // The process may die at the last of its acks; and an input that is paused falls silent only once results are taken.
         let mut lives = None;
-        while lives != Some(self.deaths.len()) {
+        let mut turns = 0;
+        while lives != Some(self.deaths.len()) || turns < 10 && !self.durable.is_idle() {
             lives = Some(self.deaths.len());
+            turns += 1;
             self.until(self.now.0 + 1_000_000);
             self.durable.sync();
             self.carry_out();
