@@ -83,6 +83,12 @@ impl Id {
         hash.finish()
     }
 
+    /// Of ids, one that stands for all of them, whatever their order.
+    pub(crate) fn and(self, other: Id) -> Id {
+        let sum = u128::from_le_bytes(self.0).wrapping_add(u128::from_le_bytes(other.0));
+        Id(sum.to_le_bytes())
+    }
+
     /// What is in one window, where the same may be in another.
     pub(crate) fn in_window(self, window: Window) -> Id {
         let mut hash = Hash::new(b'w');

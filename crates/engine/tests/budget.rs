@@ -129,7 +129,7 @@ fn results_that_leave_one_by_one_may_be_more_than_memory_holds() {
 
 #[test]
 fn nested_loops_end_at_their_cap() {
-    let config = config("a.k + b.k == 0.5", Some("1"), Emit::Batch);
+    let config = config("a.k + b.k == 1.0", Some("1"), Emit::Batch);
     let mut runner = Runner::new(Config {
         memory_budget: 1 << 30,
         ..config
@@ -144,6 +144,8 @@ fn nested_loops_end_at_their_cap() {
     }
     runner.until(1000, &mut accept);
     assert_eq!(runner.reports[0].cut_short, Some(CutShort::Candidates));
+    assert_eq!(runner.data(Target::Output(0)), [""; 0], "no part of a batch");
+    assert_eq!(runner.component.counters().dead_lettered["JoinTooLarge"], 1);
     assert!(runner.unacked.is_empty());
 }
 

@@ -209,6 +209,74 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// The same rows of messages that are kept whole, with room for them or without.
+    #[test]
+    fn a_batch_is_cut_at_the_same_row_whether_its_window_was_written(
+        count in 10..150usize,
+        keys in 1..4u16,
+        grouped in any::<bool>(),
+        budget in 20_000..60_000u64,
+    ) {
+        let query = Query {
+            on: Some("a.k == b.k && a.s != 'no'".to_owned()),
+            ..keyed(Emit::Batch)
+        };
+        let query = if grouped {
+            Query {
+                group_by: vec!["a.v".to_owned(), "b.v".to_owned()],
+                select: Some("[a.v, b.v, count()]".to_owned()),
+                ..query
+            }
+        } else {
+            query
+        };
+        let run = |payload: fn(&Reading) -> String| {
+            let mut world = world(&query, budget);
+            world.payload = payload;
+            for number in 0..count {
+                let (key, number) = (u16::try_from(number).unwrap() % keys, i32::try_from(number).unwrap());
+                world.give(0, (1, key, number));
+                world.give(1, (1, key, number));
+            }
+            world.finish();
+            world.by_id
+        };
+        let slim = run(|(_, k, v)| format!("{{\"k\":{k},\"v\":{v},\"s\":\"\"}}"));
+        let fat = run(|(_, k, v)| format!("{{\"k\":{k},\"v\":{v},\"s\":\"{:2000}\"}}", ""));
+        prop_assert_eq!(slim, fat);
+    }
+
+    /// What stands for a window that was cut short is named by its messages, not by their order.
+    #[test]
+    fn what_does_not_fit_is_named_the_same_in_any_order(swap in 0..80usize, budget in 4_000..20_000u64) {
+        let mut query = keyed(Emit::Batch);
+        query.group_by = vec!["a.v".to_owned(), "b.v".to_owned()];
+        query.select = Some("[a.v, b.v, count()]".to_owned());
+        let run = |swap: usize| {
+            let mut world = world(&query, budget);
+            world.payload = |(_, _, v)| {
+                format!("{{\"specversion\":\"1.0\",\"id\":\"{v}\",\"source\":\"/s\",\"type\":\"t\",\"data\":{{\"k\":1,\"v\":{v}}}}}")
+            };
+            let mut readings: Vec<(usize, Reading)> = (0..80u16)
+                .map(|number| (usize::from(number % 2), (1, 1, i32::from(number))))
+                .collect();
+            readings.rotate_left(swap);
+            for (input, reading) in readings {
+                world.give(input, reading);
+            }
+            world.finish();
+            let letters = world.dead_letters.unwrap_or_default();
+            letters.iter().map(|letter| letter.id.clone()).collect::<Vec<_>>()
+        };
+        let whole = run(0);
+        prop_assert_eq!(whole.len(), 1);
+        prop_assert_eq!(run(swap), whole);
+    }
+}
+
 fn keyed(emit: Emit) -> Query {
     Query {
         inputs: inputs(2, None),

@@ -117,8 +117,8 @@ impl Closing {
     }
 
     /// Joins the window's messages, as far as `work` goes: it is the number of combinations to look at, and of groups
-    /// to make results of, and those that were are taken off it. Results of more than `limit` bytes are cut short.
-    /// Whether all is done.
+    /// to make results of, and those that were are taken off it. `limit` is the memory budget: results of more bytes are
+    /// cut short. Whether all is done.
     pub(crate) fn advance(
         &mut self,
         spec: &JoinSpec,
@@ -128,6 +128,12 @@ impl Closing {
         (spill, work): (&mut Option<Spill>, &mut u64),
     ) -> bool {
         let window = self.open.window;
+        // Where windows can be written, what waits in memory besides is half of the budget at most. That a window was
+        // must not matter: made again, it may fit.
+        let limit = match spec.emit {
+            Emit::Batch if spill.is_some() => limit / 2,
+            _ => limit,
+        };
         loop {
             let last = match (&mut self.passes, spill.as_mut()) {
                 (Some(passes), Some(spill)) => {
@@ -173,23 +179,12 @@ impl Closing {
         (spill, work): (&mut Option<Spill>, &mut u64),
     ) -> bool {
         let window = self.open.window;
-        let (sides, sink, digest) = match self.passes.as_deref_mut() {
-            None => (&self.open.sides, None, None),
-            Some(Passes {
-                loaded, sink, digest, ..
-            }) => {
+        let (sides, sink, whole) = match self.passes.as_deref_mut() {
+            None => (&self.open.sides, None, true),
+            Some(Passes { loaded, sink, .. }) => {
                 let numbers = loaded.numbers.as_slice();
-                (
-                    &loaded.sides,
-                    sink.as_mut().map(|sink| (sink, numbers)),
-                    Some(*digest),
-                )
+                (&loaded.sides, sink.as_mut().map(|sink| (sink, numbers)), false)
             }
-        };
-        // What waits in memory besides is half of the budget at most.
-        let limit = match spec.emit {
-            Emit::Batch if digest.is_some() => limit / 2,
-            _ => limit,
         };
         let bound: Vec<Bound<'_>> = sides.iter().map(|_| Bound::default()).collect();
         let views: Vec<&dyn expr::Row> = bound.iter().map(|row| row as &dyn expr::Row).collect();
@@ -212,7 +207,8 @@ impl Closing {
                 uid,
                 sides,
                 limit,
-                digest,
+                digest: self.open.digest,
+                whole,
                 to: &mut self.encoding,
             },
         };

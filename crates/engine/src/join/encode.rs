@@ -39,8 +39,10 @@ pub(super) struct Encoder<'a> {
     pub(super) uid: &'a str,
     pub(super) sides: &'a [Side],
     pub(super) limit: u64,
-    /// Where not all messages of the window are at hand: what stands for all of them.
-    pub(super) digest: Option<Id>,
+    /// Stands for all messages of the window.
+    pub(super) digest: Id,
+    /// Whether they are all at hand.
+    pub(super) whole: bool,
     pub(super) to: &'a mut Encoding,
 }
 
@@ -116,7 +118,7 @@ impl Encoder<'_> {
         if self.to.out.capacity() - used >= ROOM {
             return;
         }
-        if self.digest.is_some() {
+        if !self.whole {
             self.to.out.reserve_exact(ROOM.max(used / 4));
         } else if let (Some(side), Some(done)) = (self.sides.first(), rows.first().filter(|done| **done > 0))
         {
@@ -207,6 +209,17 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    /// Nothing was found: not all was looked at, and what would have been found first is no answer.
+    pub(super) fn discard(&mut self) {
+        *self.to = Encoding {
+            done: Encoded {
+                errors: std::mem::take(&mut self.to.done.errors),
+                ..Encoded::default()
+            },
+            ..Encoding::new(self.uid)
+        };
+    }
+
     /// Whether so much is complete that it leaves before more is made.
     pub(super) fn has_to_leave(&self) -> bool {
         self.to.has_to_leave(self.limit) && self.spec.streams()
@@ -249,11 +262,7 @@ impl Encoder<'_> {
     /// were found, all, as a sum of a part of its rows would be wrong.
     pub(super) fn incomplete(&mut self, window: Window, reason: CutShort) {
         let mut hash = Hash::of_component(FAILED, self.uid);
-        hash.row(self.digest.into_iter());
-        for input in self.spec.by_name.iter().filter(|_| self.digest.is_none()) {
-            let store = &self.sides[*input].store;
-            hash.row((0..store.len()).map(|row| store.id(row)));
-        }
+        hash.row(std::iter::once(self.digest));
         let bound = |time: Time| {
             let stamp = jiff::Timestamp::from_microsecond(time.0);
             stamp.map_or_else(|_| time.to_string(), |stamp| stamp.to_string())
@@ -268,6 +277,7 @@ impl Encoder<'_> {
             Some(_) if made == 0 => {
                 "groups of a part of its rows would be wrong, and none were sent".to_owned()
             }
+            _ if made == 0 => "none were sent".to_owned(),
             _ => format!("only the first {made} results were sent"),
         };
         let emit = match self.spec.emit {
@@ -275,7 +285,6 @@ impl Encoder<'_> {
             Emit::Each | Emit::Updates => "",
         };
         self.to.done.failed.push(FailedRow {
-            // Of messages that are grouped as they come, nothing is left to name it by.
             id: hash.finish().in_window(window),
             data: format!(r#"{{"window":{{"start":"{start}","end":"{end}"}}}}"#).into_bytes(),
             reason: reason.reason(),

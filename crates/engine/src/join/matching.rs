@@ -359,6 +359,9 @@ impl Matching<'_> {
     /// Makes results of the groups, now that all rows are in them. Whether that is done.
     pub(super) fn make_groups(&mut self, previous: &mut Previous, work: &mut u64) -> bool {
         if let Some(reason) = self.progress.cut_short {
+            if self.progress.is_void(self.encoder.spec) {
+                self.encoder.discard();
+            }
             self.encoder.incomplete(self.single.window, reason);
             return true;
         }

@@ -53,6 +53,8 @@ pub(crate) struct OpenWindow {
     /// Of any other query: messages that did not fit.
     pub(super) spilled: Option<Box<Spilled>>,
     pub(super) early: Early,
+    /// Stands for all messages that it has kept, whatever their order.
+    pub(super) digest: Id,
     /// By condition.
     pub(super) tallies: Vec<Tally>,
     /// Whether it has been reported that this window alone is over the memory budget.
@@ -74,6 +76,7 @@ impl OpenWindow {
             runs: Vec::new(),
             spilled: None,
             early: Early::default(),
+            digest: Id([0; 16]),
             tallies: vec![Tally::default(); spec.plan.conditions.len()],
             over_budget: false,
         }
@@ -196,12 +199,16 @@ impl OpenWindow {
                 error(cause);
             };
             let all = &mut self.groups;
-            if single.with(&row.row(), |cx| grouping::add(groups, all, cx, id(), &mut failed)) {
+            let id = id();
+            if single.with(&row.row(), |cx| grouping::add(groups, all, cx, id, &mut failed)) {
+                self.digest = self.digest.and(id);
                 side.store.push_token(token);
                 return Arrival::Kept;
             }
         } else if wanted == Ok(true) || kept_without_key {
-            side.store.push(id(), token, row.parts(), like);
+            let id = id();
+            self.digest = self.digest.and(id);
+            side.store.push(id, token, row.parts(), like);
             return Arrival::Kept;
         }
         side.counts.filtered += 1;

@@ -8,7 +8,9 @@ use super::matched::Matched;
 use super::open::Side;
 use super::plan::Plan;
 use super::ranges::{Ranges, Within};
+use super::spec::JoinSpec;
 use crate::counters::{CutShort, Tally};
+use crate::query::Emit;
 
 /// What a step tries next.
 #[derive(Debug)]
@@ -137,6 +139,16 @@ impl Progress {
     /// Whether what is evaluated once for each message of the first input is evaluated for the last time.
     pub(super) fn is_last(&self) -> bool {
         self.block.as_ref().is_none_or(|block| block.last)
+    }
+
+    /// Whether nothing is sent of what was found, as not all was: groups of a part of their rows would be wrong; and which
+    /// rows of a batch are found first depends on what of the window was in memory.
+    pub(super) fn is_void(&self, spec: &JoinSpec) -> bool {
+        match self.cut_short {
+            Some(CutShort::Candidates) => spec.groups.is_some() || spec.emit == Emit::Batch,
+            Some(CutShort::Budget) => spec.groups.is_some(),
+            None => false,
+        }
     }
 
     /// Looks for no more rows.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::counters::CutShort;
 use crate::json::{Decoder, MAX_MESSAGE_BYTES};
 use crate::query::{Emit, JoinKind, Query, QueryInput, Windows};
 use crate::row::RowBuilder;
@@ -50,6 +51,29 @@ fn query(kind: JoinKind, condition: &str, emit: Emit) -> Query {
         emit,
         ..Query::default()
     }
+}
+
+/// Of groups nothing else is left of the messages: two sessions may have the same bounds.
+#[test]
+fn windows_with_the_same_bounds_and_other_messages_are_told_apart_when_they_are_cut_short() {
+    let query = Query {
+        inputs: vec![QueryInput {
+            variable: "a".to_owned(),
+            ..QueryInput::default()
+        }],
+        windows: Windows::Tumbling { length: 10 },
+        group_by: vec!["a.k".to_owned()],
+        select: Some("[a.k, count()]".to_owned()),
+        emit: Emit::Batch,
+        ..Query::default()
+    };
+    let cut = |messages: &[Message]| {
+        let closed = close(&query, 1, messages, &[u64::MAX]);
+        assert_eq!(closed.report.cut_short, Some(CutShort::Budget));
+        closed.failed.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let one = cut(&[(0, 1, 0), (0, 2, 0)]);
+    assert_ne!(one, cut(&[(0, 1, 0), (0, 2, 0), (0, 3, 0)]));
 }
 
 fn close(query: &Query, limit: u64, messages: &[Message], slices: &[u64]) -> Closed {

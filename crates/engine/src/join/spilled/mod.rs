@@ -17,7 +17,6 @@ use super::bound::{MISSING, Single};
 use super::index::Key;
 use super::open::Side;
 use super::spec::JoinSpec;
-use crate::id::Id;
 use crate::spill::{Run, Spill};
 use crate::state::StateError;
 use crate::window::Window;
@@ -40,8 +39,6 @@ pub(super) struct Spilled {
     sizes: BTreeMap<u16, u64>,
     /// By input: how many messages.
     counts: Vec<u32>,
-    /// Stands for all of them, whatever their order.
-    digest: Id,
 }
 
 impl Spilled {
@@ -50,7 +47,6 @@ impl Spilled {
             runs: Vec::new(),
             sizes: BTreeMap::new(),
             counts: vec![0; inputs],
-            digest: Id([0; 16]),
         }
     }
 
@@ -91,9 +87,6 @@ impl Spilled {
             let number = number.ok_or_else(too_many)?;
             writer.push(spill, &entry::key(bucket, input, number), &value)?;
             *self.sizes.entry(bucket).or_default() += value.len() as u64 + ROW;
-            let sum = u128::from_le_bytes(self.digest.0);
-            let id = u128::from_le_bytes(sides[input].store.id(row as usize).0);
-            self.digest = Id(sum.wrapping_add(id).to_le_bytes());
         }
         self.runs.push(writer.finish(spill)?);
         for (side, count) in sides.iter_mut().zip(&mut self.counts) {

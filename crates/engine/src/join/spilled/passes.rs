@@ -10,7 +10,6 @@ use super::super::spec::JoinSpec;
 use super::blocks::Blocks;
 use super::loaded::Loaded;
 use super::{Spilled, entry};
-use crate::id::Id;
 use crate::spill::{Entry, Merged, Next, Run, Spill, Writer};
 use crate::state::StateError;
 use crate::window::Window;
@@ -67,8 +66,6 @@ pub(in crate::join) struct Passes {
     found: Vec<Run>,
     /// By input: how many messages are in rows with others.
     pub(in crate::join) together: Vec<u64>,
-    /// Stands for all messages of the window.
-    pub(in crate::join) digest: Id,
 }
 
 /// Writes rows down: in the order of their messages' numbers, each with what is kept of its messages.
@@ -119,7 +116,6 @@ impl Passes {
             sink: None,
             found: Vec::new(),
             together: vec![0; sides.len()],
-            digest: spilled.digest,
         }
     }
 
@@ -219,8 +215,7 @@ impl Passes {
                     Stage::Loading(until)
                 }
             }
-            // Groups of a part of their rows would be wrong.
-            _ if progress.cut_short.is_some() && spec.groups.is_some() => Stage::Through,
+            _ if progress.is_void(spec) => Stage::Through,
             _ => {
                 if joins {
                     let none = Merged::new(Vec::new(), Vec::new());
