@@ -5,9 +5,14 @@
 
 mod spilled;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
 use spilled::{Full, LENGTH, Reading, World, config};
+use streaming_engine::component::Config;
 use streaming_engine::query::{Emit, EventTime, Query, QueryInput, Windows};
+use streaming_engine::state::{Batch, State, StateError, Visit};
 use streaming_engine::time::Time;
 
 fn groups(windows: Windows, emit: Emit) -> Query {
@@ -304,9 +309,76 @@ fn a_full_disk_stops_everything_and_loses_nothing() {
             return;
         };
         assert_eq!(error.0, "the disk is full");
+        assert_eq!(world.durable.poll_timeout(), None, "there is nothing to wait for");
+        let received = |world: &World| world.durable.counters().inputs[0].received;
+        let before = received(&world);
+        world.give(0, (1, 1, 1));
+        assert_eq!(
+            received(&world),
+            before,
+            "nobody could tell what its window holds"
+        );
+        world.given.pop();
         assert!(world.accepted.is_empty(), "no window of a part of its groups");
         world.crash();
         world.finish();
         assert_eq!(world.accepted.len(), 1_500);
     }
+}
+
+/// Fails to write a run, and counts what is read afterwards.
+#[derive(Debug)]
+struct Watched {
+    state: Box<dyn State>,
+    failed: bool,
+    scans: Arc<AtomicUsize>,
+}
+
+impl State for Watched {
+    fn apply(&mut self, batch: Batch) -> Result<(), StateError> {
+        let run = batch.changes.iter().any(|change| change.0[0] == b'r');
+        self.failed |= run;
+        if run {
+            return Err(StateError("the disk is full".to_owned()));
+        }
+        self.state.apply(batch)
+    }
+
+    fn sync(&mut self) -> Result<(), StateError> {
+        self.state.sync()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.state.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), StateError> {
+        if self.failed {
+            self.scans.fetch_add(1, Ordering::Relaxed);
+        }
+        self.state.scan(prefix, from, visit)
+    }
+}
+
+#[test]
+fn what_was_kept_is_not_read_to_its_end_once_there_is_no_room_for_it() {
+    let query = groups(Windows::Tumbling { length: LENGTH }, Emit::Each);
+    let mut world = World::new(config(&["r"], query, 1 << 30));
+    for number in 0..8_000 {
+        world.give(0, (1, number, 1));
+    }
+    world.durable.sync();
+    let scans = Arc::new(AtomicUsize::new(0));
+    let watched = Watched {
+        state: world.disk.open(),
+        failed: false,
+        scans: Arc::clone(&scans),
+    };
+    let config = Config {
+        memory_budget: 100_000,
+        ..world.config.clone()
+    };
+    let error = World::open(&config, Box::new(watched), Time(0)).err().unwrap();
+    assert_eq!(error.0, "the disk is full");
+    assert_eq!(scans.load(Ordering::Relaxed), 0, "nothing is read after that");
 }

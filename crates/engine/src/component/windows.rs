@@ -171,7 +171,12 @@ impl Component {
                     }
                     work -= 1;
                 }
-                (_, Some(_)) => self.begin_closing(spec),
+                (_, Some(_)) => {
+                    self.begin_closing(spec);
+                    if self.failure().is_some() {
+                        return;
+                    }
+                }
                 _ => return,
             }
         }

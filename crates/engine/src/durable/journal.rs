@@ -213,8 +213,11 @@ impl Journal {
         self.sync()
     }
 
-    /// Gives every message that is not done with, in the order in which they arrived.
-    pub(super) fn replay(&mut self, mut give: impl FnMut(Incoming<'_>)) -> Result<(), StateError> {
+    /// Gives every message that is not done with, in the order in which they arrived, until one can't be taken.
+    pub(super) fn replay(
+        &mut self,
+        mut give: impl FnMut(Incoming<'_>) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
         // Each start may be one that a message brought about, by what it does to the process: it counts as a delivery.
         let starts = self.count(STARTS)? + 1;
         self.batch.put(STARTS.to_vec(), starts.to_be_bytes().to_vec());
@@ -248,7 +251,7 @@ impl Journal {
                     position,
                     attempts,
                     ..message
-                });
+                })?;
             }
             from = key(MESSAGE, last + 1);
         }

@@ -64,10 +64,10 @@ impl Durable {
                 journal.recall(&meaning, |key, past| component.recall(key, past))?;
                 component.keep_past();
             }
-            journal.replay(|message| component.message(message, now))?;
-            if let Some(error) = component.failure() {
-                return Err(error.clone());
-            }
+            journal.replay(|message| {
+                component.message(message, now);
+                component.failure().cloned().map_or(Ok(()), Err)
+            })?;
         }
         Ok(Durable {
             component,
@@ -78,7 +78,8 @@ impl Durable {
     }
 
     /// Why nothing can be kept any more. What was not acked by then never is: the runner drops all of this, and
-    /// begins anew when the store can be opened again.
+    /// begins anew when the store can be opened again. Until it does nothing goes on: what windows hold may be a part of
+    /// what they should.
     pub fn failure(&self) -> Option<&StateError> {
         self.failure.as_ref().or_else(|| self.component.failure())
     }
@@ -86,6 +87,9 @@ impl Durable {
     /// A message has arrived.
     pub fn message(&mut self, message: Incoming<'_>, now: Time) {
         self.now = now;
+        if self.failure().is_some() {
+            return;
+        }
         let Some(journal) = &mut self.journal else {
             return self.component.message(message, now);
         };
@@ -113,7 +117,9 @@ impl Durable {
     /// See [`Component::recovered`].
     pub fn recovered(&mut self, input: usize, now: Time) {
         self.now = now;
-        self.component.recovered(input, now);
+        if self.failure().is_none() {
+            self.component.recovered(input, now);
+        }
     }
 
     /// See [`Component::unreachable`].
@@ -131,6 +137,9 @@ impl Durable {
     /// See [`Component::timeout`].
     pub fn timeout(&mut self, now: Time) {
         self.now = now;
+        if self.failure().is_some() {
+            return;
+        }
         self.component.timeout(now);
         let due = self.journal.as_ref().and_then(Journal::due);
         if due.is_some_and(|due| due <= now) {
@@ -140,16 +149,20 @@ impl Durable {
 
     /// See [`Component::poll_timeout`].
     pub fn poll_timeout(&self) -> Option<Time> {
+        if self.failure().is_some() {
+            return None;
+        }
         let sync = self.journal.as_ref().and_then(Journal::due);
-        let sync = sync.filter(|_| self.failure().is_none());
         self.component.poll_timeout().into_iter().chain(sync).min()
     }
 
     /// See [`Component::flush`]; what has arrived is durable afterwards.
     pub fn flush(&mut self, now: Time) {
         self.now = now;
-        self.component.flush(now);
-        self.sync();
+        if self.failure().is_none() {
+            self.component.flush(now);
+            self.sync();
+        }
     }
 
     /// See [`Component::poll_effect`].
