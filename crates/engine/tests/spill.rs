@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use spilled::{Full, LENGTH, Reading, World, config};
 use streaming_engine::component::Config;
+use streaming_engine::event::Event;
 use streaming_engine::query::{Emit, EventTime, Query, QueryInput, Windows};
 use streaming_engine::state::{Batch, State, StateError, Visit};
 use streaming_engine::time::Time;
@@ -168,6 +169,41 @@ proptest! {
         prop_assert_eq!(&small.by_id, &large.by_id);
         prop_assert_eq!(small.durable.counters().held_bytes, 0);
         prop_assert!(!small.has_runs());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// A window that is cut short leaves all of its groups to those after it.
+    #[test]
+    fn what_previous_reads_does_not_depend_on_what_had_room(
+        readings in readings(),
+        budget in 40_000..160_000u64,
+    ) {
+        let query = Query {
+            windows: Windows::Tumbling { length: LENGTH / 4 },
+            group_by: vec!["int(r.k) % 50".to_owned()],
+            select: Some(format!("[window.start, int(r.k) % 50, count(), previous(count()), '{:1000}']", "")),
+            emit: Emit::Batch,
+            ..Query::default()
+        };
+        let rows = |budget| {
+            let mut world = World::new(config(&["r"], query.clone(), budget));
+            world.dead_letters = Some(Vec::new());
+            for reading in &readings {
+                world.give(0, *reading);
+            }
+            world.finish();
+            let of = |event: &Arc<Event>| {
+                serde_json::from_slice::<Vec<serde_json::Value>>(&event.data()).unwrap()
+            };
+            world.accepted.iter().flat_map(of).collect::<Vec<_>>()
+        };
+        let all = rows(1 << 30);
+        for row in rows(budget) {
+            prop_assert!(all.contains(&row), "{row}");
+        }
     }
 }
 

@@ -18,8 +18,9 @@ use crate::window::Window;
 pub(super) enum Grouping {
     /// Rows may come yet. Runs have what did not fit into memory.
     Gathering(Groups, Vec<Run>),
-    /// Those that have made no result yet, in the order of their keys.
-    Making(Box<Merge>),
+    /// Those that have made no result yet, in the order of their keys; and why those that are left make none, if that is
+    /// so. What `previous` will read is taken of them all the same: of all groups of a window, or of none.
+    Making(Box<Merge>, Option<CutShort>),
 }
 
 /// Adds a row to the group that it belongs to. Evaluations that fail are told to `failed`; if it is one of the key, the
@@ -71,7 +72,7 @@ impl Grouping {
     pub(super) fn discard(self, spill: &mut Spill) {
         let removed = match self {
             Grouping::Gathering(_, runs) => spill.remove(runs),
-            Grouping::Making(left) => spill.remove(left.abandon()),
+            Grouping::Making(left, _) => spill.remove(left.abandon()),
         };
         if let Err(error) = removed {
             spill.fail(error);
@@ -89,9 +90,9 @@ impl Grouping {
     ) -> Result<bool, CutShort> {
         if let Grouping::Gathering(groups, runs) = self {
             let merge = Merge::new(std::mem::take(groups), std::mem::take(runs));
-            *self = Grouping::Making(Box::new(merge));
+            *self = Grouping::Making(Box::new(merge), None);
         }
-        let Grouping::Making(left) = self else {
+        let Grouping::Making(left, full) = self else {
             return Ok(true);
         };
         while *work > 0 && !encoder.has_to_leave() {
@@ -105,8 +106,9 @@ impl Grouping {
                     return Ok(false);
                 }
             };
-            let (Some((key, group)), _) = next else {
-                return Ok(!next.1);
+            let (group, more) = next;
+            let Some((key, group)) = group else {
+                return full.filter(|_| !more).map_or(Ok(!more), Err);
             };
             let bounds = Some((window.start, window.end));
             let before = previous.before(&key, window).map(Vec::from);
@@ -114,8 +116,18 @@ impl Grouping {
             if spec.looks_back().is_some() {
                 previous.set(&key, window, result.next_previous());
             }
+            if full.is_some() {
+                continue;
+            }
             match result.having() {
-                Ok(true) => encoder.group(&result)?,
+                Ok(true) => {
+                    if let Err(reason) = encoder.group(&result) {
+                        if spec.looks_back().is_none() {
+                            return Err(reason);
+                        }
+                        *full = Some(reason);
+                    }
+                }
                 Ok(false) => {}
                 Err(error) => encoder.error(&error),
             }
