@@ -101,8 +101,8 @@ pub trait Acker: Send {
     /// As for [`Source::receive`]: they may be redelivered.
     async fn ack(&mut self, tokens: &[u64]) -> Result<(), BrokerError>;
 
-    /// Leaves what is still held to the group's other consumers: said once, by a consumer that ends in good order and
-    /// may not come back under its name. Most brokers give it to others by themselves.
+    /// Leaves what is still held to whom comes next: said once, by a consumer that ends in good order and may not come
+    /// back under its name. Most brokers give it to others by themselves.
     async fn leave(&mut self) {}
 }
 

@@ -8,6 +8,8 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Exchange
 use streaming_plan::Protocol;
 use streaming_sidecar::broker::{Consumer, Message, Received, Subscription};
 use test_brokers::RabbitMq;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::common::{Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, text, texts};
 
@@ -177,6 +179,56 @@ async fn recovery_ends_although_another_consumer_took_what_was_waiting() {
     one.take(1).await;
     let mut two = bed.member(&topic, "g", "g-1", Some(1)).await.unwrap();
     two.recover().await;
+}
+
+/// Passes on what comes to its address, and gives what one connection has sent when it is over.
+async fn recorder() -> (u16, tokio::task::JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let recording = tokio::spawn(async move {
+        let (near, _) = listener.accept().await.unwrap();
+        let far = TcpStream::connect(("127.0.0.1", rabbitmq().port())).await.unwrap();
+        let ((mut near_in, mut near_out), (mut far_in, mut far_out)) = (near.into_split(), far.into_split());
+        let back = tokio::spawn(async move { tokio::io::copy(&mut far_in, &mut near_out).await });
+        let mut sent = Vec::new();
+        let mut part = [0; 4096];
+        while let Ok(length @ 1..) = near_in.read(&mut part).await {
+            sent.extend_from_slice(&part[..length]);
+            far_out.write_all(&part[..length]).await.unwrap();
+        }
+        back.abort();
+        sent
+    });
+    (port, recording)
+}
+
+/// What a consumer holds goes back to the queue when its channel ends. Were the consumer gone before, the one that waits for that
+/// would begin behind it.
+#[tokio::test]
+async fn a_consumer_is_never_gone_before_what_it_holds_is_back() {
+    // Methods 20 and 30 of class 60.
+    let is_consume = |frame: &[u8]| frame == [0, 60, 0, 20];
+    let is_cancel = |frame: &[u8]| frame == [0, 60, 0, 30];
+    for leaves in [false, true] {
+        let topic = new_topic();
+        let sink = bed(&[]).sink(&topic, &["g"]).await;
+        publish(&sink, &topic, numbers(0..10)).await;
+        let (port, recording) = recorder().await;
+        let url = rabbitmq().url().replace(&rabbitmq().port().to_string(), &port.to_string());
+        let near = Bed::of(connect(Protocol::RabbitMq, &[("host", &url)]));
+        let mut reading = near.subscribe(&topic, "g").await;
+        assert_eq!(reading.take(10).await.len(), 10);
+        if leaves {
+            reading.acker.leave().await;
+        }
+        drop(reading);
+        let sent = tokio::time::timeout(PATIENCE, recording).await.unwrap().unwrap();
+        // While it reads, one consumer takes another's place now and then.
+        let last = sent.windows(4).rev().find(|frame| is_consume(frame) || is_cancel(frame));
+        assert!(last.is_some_and(is_consume), "left in good order: {leaves}");
+        let again = bed(&[]).subscribe(&topic, "g").await.take(10).await;
+        assert_eq!(texts(&again), numbers(0..10));
+    }
 }
 
 #[tokio::test]

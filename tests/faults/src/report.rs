@@ -57,8 +57,12 @@ impl Outcome {
             faults.push("nothing was sent".to_owned());
         }
         if !lost.is_empty() {
-            let first: Vec<u64> = lost.iter().copied().take(10).collect();
-            faults.push(format!("{} of {sent} lost: {first:?} and so on", lost.len()));
+            let runs: Vec<String> = lost
+                .chunk_by(|n, next| *next == n + 1)
+                .filter_map(|run| Some(format!("{}..={}", run.first()?, run.last()?)))
+                .take(10)
+                .collect();
+            faults.push(format!("{} of {sent} lost, first {}", lost.len(), runs.join(", ")));
         }
         if self.no_repeats && *repeats > 0 {
             faults.push(format!("{repeats} repeats, though none are promised"));

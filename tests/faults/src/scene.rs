@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::broker::{Kind, Server};
@@ -64,6 +65,10 @@ pub struct Scene {
     sink_station: Station,
     /// Where the first pod of the sidecar under test runs.
     pub station: Station,
+    /// Holds what the sidecars under test log.
+    folder: TempDir,
+    /// What those had counted that were told to end.
+    counts: Mutex<Vec<String>>,
     peak: AtomicU64,
 }
 
@@ -134,16 +139,20 @@ impl Scene {
             properties: setup.properties,
         })?;
         // Shorter than the other's patience with it: who asks first is to be the last who gives up.
-        let sink_station = Station::new(&world.program, "sink-0", &pipeline.sink, None, "2s")?;
+        let folder = tempfile::Builder::new().prefix("faults-").tempdir()?;
+        let log = folder.path().join("sink.log");
+        let sink_station = Station::new(&world.program, "sink-0", &pipeline.sink, None, "2s", &log)?;
         let sink = sink_station.start_ready().await?;
         let mut scene = Scene {
             program: world.program.clone(),
             kind: setup.kind,
-            station: Station::new(&world.program, "unused", &pipeline.plan, None, "1s")?,
+            station: Station::new(&world.program, "unused", &pipeline.plan, None, "1s", &log)?,
             pipeline,
             container,
             sink,
             sink_station,
+            folder,
+            counts: Mutex::default(),
             peak: AtomicU64::new(0),
         };
         scene.station = scene.pod("pod-0")?;
@@ -157,7 +166,8 @@ impl Scene {
     pub fn pod(&self, name: &str) -> Result<Station> {
         let sink = &self.pipeline.sink.component.name;
         let recipient = Some((sink.as_str(), self.sink_station.deliver()));
-        Station::new(&self.program, name, &self.pipeline.plan, recipient, "10s")
+        let log = self.folder.path().join("log");
+        Station::new(&self.program, name, &self.pipeline.plan, recipient, "10s", &log)
     }
 
     /// Begins to send, to a broker at this port.
@@ -206,6 +216,11 @@ impl Scene {
     /// It doesn't end, or not well.
     pub async fn terminate(&self, sidecar: Sidecar) -> Result<()> {
         self.weigh(&sidecar);
+        let counts = sidecar.counts().await;
+        self.counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(counts);
         sidecar
             .terminate()
             .await
@@ -218,11 +233,16 @@ impl Scene {
     /// A sidecar doesn't end, or not well.
     pub async fn end(self, feed: Feed, sidecars: Vec<Sidecar>) -> Result<Outcome> {
         let sent = feed.finish().await?;
-        if !self.until_rows(sent.pairs).await {
-            eprintln!("{}", self.station.last_words());
-        }
+        let all_came = self.until_rows(sent.pairs).await;
         for sidecar in sidecars {
             self.terminate(sidecar).await?;
+        }
+        if !all_came {
+            let sink = self.sink.counts().await;
+            let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            eprintln!("{}", self.station.last_words());
+            eprintln!("they counted:\n{}", counts.join("\n\n"));
+            eprintln!("the recipient's:\n{sink}");
         }
         let dropped = self.sink.metric("streaming_repeats_dropped_total").await;
         self.sink

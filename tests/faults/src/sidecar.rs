@@ -25,6 +25,8 @@ pub struct Station {
     /// What a pod's name would be.
     pod: String,
     folder: TempDir,
+    /// Of all pods of a scene, so that what they say stands in the order in which they said it.
+    log: PathBuf,
     /// For deliveries, publishing by HTTP and by gRPC, and health.
     ports: [u16; 4],
     arguments: Vec<String>,
@@ -39,7 +41,7 @@ pub struct Sidecar {
 
 impl Station {
     /// For a plan. Results for a component called `recipient.0` go to the port `recipient.1`. `timeout` is how long that may take
-    /// to answer.
+    /// to answer, `log` where it says what it has to say.
     ///
     /// # Errors
     /// No folder can be made, or no port is free.
@@ -49,6 +51,7 @@ impl Station {
         plan: &Plan,
         recipient: Option<(&str, u16)>,
         timeout: &str,
+        log: &Path,
     ) -> Result<Station> {
         let folder = tempfile::Builder::new().prefix("faults-").tempdir()?;
         let file = folder.path().join("plan.json");
@@ -67,6 +70,7 @@ impl Station {
             program: program.to_owned(),
             pod: pod.to_owned(),
             folder,
+            log: log.to_owned(),
             ports,
             arguments,
         })
@@ -85,7 +89,7 @@ impl Station {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
-            .open(self.log_file())?;
+            .open(&self.log)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -109,16 +113,12 @@ impl Station {
         Ok(sidecar)
     }
 
-    /// The last lines of what all of them have logged.
+    /// The last lines of what it and its likes have logged.
     pub fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.log_file()).unwrap_or_default();
-        let mut lines: Vec<&str> = log.lines().rev().take(20).collect();
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let mut lines: Vec<&str> = log.lines().rev().take(60).collect();
         lines.reverse();
-        format!("{} said:\n{}", self.pod, lines.join("\n"))
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.folder.path().join("log")
+        format!("the sidecars said:\n{}", lines.join("\n"))
     }
 }
 
@@ -156,6 +156,13 @@ impl Sidecar {
                 .flatten()
         };
         Some(text.lines().filter_map(value).sum())
+    }
+
+    /// What it has counted of its messages, for people.
+    pub async fn counts(&self) -> String {
+        let text = self.get("/metrics").await.unwrap_or_default();
+        let counter = |line: &&str| line.starts_with("streaming_") && line.contains("_total") && !line.ends_with(" 0");
+        text.lines().filter(counter).collect::<Vec<_>>().join("\n")
     }
 
     async fn get(&self, path: &str) -> Option<String> {

@@ -10,12 +10,12 @@ use super::super::{Acker, BrokerError};
 use super::acks::Ledger;
 use super::fault::explain;
 use super::ordered;
+use super::session::REPLY_SUCCESS;
 use super::settings::Settings;
 
 pub(super) struct Acks {
     pub(super) settings: Arc<Settings>,
-    /// Closed when nobody holds it.
-    pub(super) _connection: Arc<Connection>,
+    pub(super) connection: Arc<Connection>,
     pub(super) channel: Channel,
     pub(super) ledger: Ledger,
 }
@@ -31,5 +31,14 @@ impl Acker for Acks {
         });
         let sent: lapin::Result<()> = ordered::begin(sending).await.finish().await.into_iter().collect();
         sent.map_err(|error| explain(&self.settings, &error))
+    }
+
+    /// Waits until the broker has closed the connection: by then what was unacked is back in its queue, in its place.
+    async fn leave(&mut self) {
+        let closing = self.connection.close(REPLY_SUCCESS, "the component ends".into());
+        if let Err(error) = closing.await {
+            // It is gone already, and what was unacked with it.
+            tracing::debug!(%error, "closing the connection");
+        }
     }
 }

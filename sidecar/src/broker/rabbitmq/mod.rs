@@ -129,13 +129,13 @@ impl Broker for RabbitMq {
         let found = self.inspect(&channel, &queue, prefetch.is_none()).await?;
         let acks = Acks {
             settings: Arc::clone(settings),
-            _connection: Arc::clone(&connection),
+            connection: Arc::clone(&connection),
             channel: channel.clone(),
             ledger: Ledger::new(if prefetch.is_some() { u64::MAX } else { REACH }),
         };
         let feed = Feed {
             settings: Arc::clone(settings),
-            _connection: connection,
+            connection,
             channel,
             topic: subscription.topic.into(),
             by_key: settings.exchange.name.is_some(),

@@ -17,6 +17,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The client keeps 32 frames of room in each direction.
 const FRAME: u32 = 32 << 10;
 
+/// What a connection is closed with in good order.
+pub(super) const REPLY_SUCCESS: u16 = 200;
+
 /// Connects and logs in.
 pub(super) async fn connect(settings: &Settings) -> Result<Connection, BrokerError> {
     let address = &settings.address;

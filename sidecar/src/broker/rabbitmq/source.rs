@@ -4,6 +4,9 @@
 //! Recovery: what an earlier life of this consumer held is back at the head of the queue, marked as redelivered. All of
 //! it has been given again when a message without that mark comes, or when as many have come as were waiting when the
 //! subscription began, or when the queue is found empty.
+//!
+//! It goes back when its channel ends, not when its consumer does. So a reader's consumer is never cancelled before its
+//! connection is closed: who waits for the queue to have no consumer would begin behind what the channel still holds.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -14,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::stream::Stream as _;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -23,7 +27,7 @@ use streaming_engine::time::Time;
 use super::super::{BrokerError, Message, Received, Source, binary, clock};
 use super::credit::{Credit, consume};
 use super::fault::explain;
-use super::session;
+use super::session::{self, REPLY_SUCCESS};
 use super::settings::Settings;
 
 /// Messages given at once.
@@ -36,8 +40,7 @@ const QUIET: Duration = Duration::from_secs(1);
 /// What a source reads.
 pub(super) struct Feed {
     pub(super) settings: Arc<Settings>,
-    /// Closed when nobody holds it.
-    pub(super) _connection: Arc<Connection>,
+    pub(super) connection: Arc<Connection>,
     pub(super) channel: Channel,
     /// The topic, or where it is a pattern that of the last message.
     pub(super) topic: Arc<str>,
@@ -174,6 +177,15 @@ impl Reader {
             self.recovered(&mut Vec::new());
         }
         Ok(())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Begun here, and before the consumer goes, whose end cancels it as long as the connection is open.
+        let closing = self.feed.connection.close(REPLY_SUCCESS, "the subscription ends".into());
+        // Who has to know that it is closed closes it by leaving.
+        let _ = closing.now_or_never();
     }
 }
 
