@@ -8,12 +8,15 @@ mod merged;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::state::{Batch, State, StateError, Visit};
+use crate::time::Time;
 use crate::tokens;
 
 pub(crate) use merged::{Merged, Next};
 
 /// The first byte of the keys of runs.
 const RUN: u8 = b'r';
+/// The first byte of the keys of marks: an end of windows, and a message's hash.
+const MARK: u8 = b'e';
 
 /// Of the memory budget, what it may take to read runs: a block of each.
 const READING: u64 = 8;
@@ -97,11 +100,21 @@ fn block_key(number: u64, block: u32) -> Vec<u8> {
     key
 }
 
+fn mark_key(end: Time, hash: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(17);
+    key.push(MARK);
+    // Of signed numbers the negative ones come first.
+    key.extend_from_slice(&(end.0 ^ i64::MIN).to_be_bytes());
+    key.extend_from_slice(&hash.to_be_bytes());
+    key
+}
+
 impl Spill {
     /// Removes what an earlier life has left.
     pub(crate) fn new(store: Store, memory_budget: u64) -> Result<Spill, StateError> {
         let mut batch = Batch::default();
         batch.clear(vec![RUN], vec![RUN + 1]);
+        batch.clear(vec![MARK], vec![MARK + 1]);
         store.apply(batch)?;
         let block = (memory_budget / BLOCKS).clamp(MIN_BLOCK, MAX_BLOCK);
         let fan_in = (memory_budget / READING / block).max(MIN_FAN_IN);
@@ -160,6 +173,33 @@ impl Spill {
             block: Vec::with_capacity(self.block),
             batch: Batch::default(),
         }
+    }
+
+    /// Adds to a batch that a message is in a window that ends then.
+    pub(crate) fn mark(end: Time, hash: u64, batch: &mut Batch) {
+        batch.put(mark_key(end, hash), Vec::new());
+    }
+
+    /// Writes such marks.
+    pub(crate) fn write_marks(&mut self, marks: Batch) -> Result<(), StateError> {
+        self.store.apply(marks)
+    }
+
+    /// Whether there is such a mark.
+    pub(crate) fn has_mark(&self, end: Time, hash: u64) -> Result<bool, StateError> {
+        Ok(self.store.get(&mark_key(end, hash))?.is_some())
+    }
+
+    /// Removes those of windows that end by then.
+    pub(crate) fn remove_marks(&mut self, until: Time) -> Result<(), StateError> {
+        let mut batch = Batch::default();
+        let past = if until < Time::MAX {
+            mark_key(until.plus(1), 0)
+        } else {
+            vec![MARK + 1]
+        };
+        batch.clear(vec![MARK], past);
+        self.store.apply(batch)
     }
 
     /// Removes runs.

@@ -146,6 +146,16 @@ impl Windowing {
         }
     }
 
+    /// When no window is open any more that has an event of this time; `None` if that is never.
+    pub(crate) fn over(self, time: Time) -> Option<Time> {
+        match self {
+            Windowing::Unbounded => None,
+            Windowing::Tumbling(_) | Windowing::Hopping(_) => Some(self.end_of(time)),
+            // Whatever the session is: a multiple of its maximum that is that far away.
+            Windowing::Session(Session { max, .. }) => Some(Tumbling::new(max).of(time.plus(max)).end),
+        }
+    }
+
     /// The end of the last window that a point in time is in, or could open.
     pub(crate) fn end_of(self, time: Time) -> Time {
         match self {

@@ -175,6 +175,69 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
+    /// An event that was published again counts once, one that only says the same counts again: whatever came in between,
+    /// whatever was expected no more, and in any life.
+    #[test]
+    fn what_comes_again_counts_the_same_in_any_life(
+        readings in prop::collection::vec((0..60i64, 0..40i32), 0..250),
+        budget in prop_oneof![Just(1u64 << 30), 2_000..100_000u64],
+        hopping in any::<bool>(),
+        crashes in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+    ) {
+        let length = 1_000 * LENGTH;
+        let query = Query {
+            inputs: vec![QueryInput {
+                variable: "r".to_owned(),
+                time: Some(EventTime {
+                    timestamp: "r.t".to_owned(),
+                    out_of_orderness: 10_000,
+                    idle_timeout: Some(100_000),
+                }),
+                ..QueryInput::default()
+            }],
+            windows: if hopping {
+                Windows::Hopping { length, slide: length / 4 }
+            } else {
+                Windows::Tumbling { length }
+            },
+            group_by: vec!["r.k".to_owned()],
+            select: Some("[window.end, r.k, count(), sum(r.v)]".to_owned()),
+            emit: Emit::Each,
+            ..Query::default()
+        };
+        let run = |budget, crashes: &[usize]| {
+            let mut world = World::new(config(&["r"], query.clone(), budget));
+            world.payload = |(at, _, v)| {
+                let data = format!("{{\"t\":{at},\"k\":{},\"v\":{v}}}", v % 3);
+                if v % 2 == 0 {
+                    return data;
+                }
+                format!("{{\"specversion\":\"1.0\",\"id\":\"{v}\",\"source\":\"/s\",\"type\":\"t\",\"data\":{data}}}")
+            };
+            for (number, (at, v)) in readings.iter().enumerate() {
+                world.give(0, (*at, 0, *v));
+                if crashes.contains(&number) {
+                    world.crash();
+                }
+            }
+            world.finish();
+            world
+        };
+        let whole = run(1 << 30, &[]);
+        let crashes: Vec<usize> = crashes.iter().map(|at| at.index(readings.len() + 1)).collect();
+        let torn = run(budget, &crashes);
+        prop_assert_eq!(&torn.by_id, &whole.by_id);
+        prop_assert_eq!(torn.durable.counters().held_bytes, 0);
+        let mut named = std::collections::BTreeSet::new();
+        let counted = readings.iter().filter(|reading| reading.1 % 2 == 0 || named.insert(**reading)).count();
+        let rows = whole.by_id.values().map(|data| {
+            let row: Vec<serde_json::Value> = serde_json::from_slice(data).unwrap();
+            row[2].as_u64().unwrap()
+        });
+        let windows = if hopping { 4 } else { 1 };
+        prop_assert_eq!(rows.sum::<u64>(), (counted * windows) as u64);
+    }
+
     /// A window that is cut short leaves all of its groups to those after it.
     #[test]
     fn what_previous_reads_does_not_depend_on_what_had_room(

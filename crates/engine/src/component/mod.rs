@@ -18,6 +18,7 @@ mod late;
 mod lookback;
 mod ordered;
 mod reorder;
+mod seen;
 mod sessions;
 mod shipping;
 mod spilling;
@@ -49,6 +50,7 @@ use early::Updated;
 use effects::Effects;
 use lookback::Lookback;
 use reorder::{Reorder, Ties};
+use seen::Seen;
 use sessions::Sessions;
 use windows::{SLICE, Slot};
 
@@ -65,6 +67,8 @@ pub struct Component {
     sessions: Sessions,
     /// Messages that wait for earlier ones.
     reorder: Reorder,
+    /// In event time, those that are in windows.
+    seen: Seen,
     /// By input: what others are looked up in, empty for inputs that are none.
     tables: Vec<Table>,
     /// Event time; `None` in receipt time.
@@ -190,6 +194,7 @@ impl Component {
             } else {
                 Ties::AsTheyCame
             }),
+            seen: Seen::default(),
             clock,
             shares: FxHashMap::default(),
             tables: inputs.iter().map(|_| Table::default()).collect(),

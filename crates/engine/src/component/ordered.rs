@@ -7,6 +7,7 @@ use super::reorder::Waiting;
 use super::{Component, Effect, Incoming, OverBudget};
 use crate::id::Id;
 use crate::join::{self, InputTime, JoinSpec, TimeError};
+use crate::state::StateError;
 use crate::time::Time;
 use crate::window::{Window, Windowing};
 
@@ -52,14 +53,16 @@ impl Component {
             _ => self.settled,
         };
         let late = at < watermark && self.is_late(spec, (at, message.input), watermark, now);
+        let mut behind = false;
         if let Some(clock) = &mut self.clock {
+            behind = at < clock.watermark();
             clock.observe(message.input, message.topic, at, carried, now);
         }
         self.tell_watermark();
         if late {
             self.late(message, (at, watermark), id, &decoded.data, now);
         } else {
-            self.wait(at, message.input, (id, named, message.token), watermark);
+            self.wait(at, message.input, (id, named, message.token), (watermark, behind));
             if !self.live() {
                 self.release_early(spec);
             }
@@ -81,12 +84,17 @@ impl Component {
         } else {
             let floor = if self.overlap { self.settled } else { START };
             let named = decoded.identity.is_some();
-            self.wait(message.received, message.input, (id, named, message.token), floor);
+            self.wait(
+                message.received,
+                message.input,
+                (id, named, message.token),
+                (floor, false),
+            );
         }
     }
 
-    fn wait(&mut self, at: Time, input: usize, message: (Id, bool, u64), floor: Time) {
-        let waiting = Waiting::new(at, input, message, floor, &self.row);
+    fn wait(&mut self, at: Time, input: usize, message: (Id, bool, u64), expected: (Time, bool)) {
+        let waiting = Waiting::new(at, input, message, expected, &self.row);
         self.budget.add(Some(input), waiting.bytes());
         self.reorder.push(waiting);
         self.write_waiting();
@@ -98,14 +106,18 @@ impl Component {
         let popped = self.reorder.pop(self.spill.as_mut());
         self.budget
             .sub(None, reading.saturating_sub(self.reading_waiting()));
-        let popped = match (popped, &mut self.spill) {
-            (Ok(Some(popped)), _) => popped,
-            (Err(error), Some(spill)) => return spill.fail(error),
-            _ => return,
+        let popped = match popped {
+            Ok(Some(popped)) => popped,
+            Ok(None) => return,
+            Err(error) => return self.spill_failed(error),
         };
         let waiting = popped.message;
         self.budget.sub(Some(waiting.input), popped.freed);
-        if popped.again {
+        let repeats = match self.repeats(spec, &waiting, popped.repeats) {
+            Ok(repeats) => repeats,
+            Err(error) => return self.spill_failed(error),
+        };
+        if waiting.named && repeats > 0 {
             // The first one is in its windows, and is acked with them.
             self.counters.inputs[waiting.input].repeated += 1;
             return self.ack(waiting.input, waiting.token);
@@ -113,13 +125,47 @@ impl Component {
         waiting.restore(&mut self.row);
         // In receipt time it was given again after a start, when no window had closed.
         let takes = |_: &Component, window: Window| window.end > waiting.floor;
-        self.place(
-            spec,
-            waiting.at,
-            waiting.input,
-            (waiting.id, waiting.token),
-            takes,
-        );
+        // What nobody named gets an id of its own even if the same message came before.
+        let id = waiting.id.repeated(repeats);
+        if self.place(spec, waiting.at, waiting.input, (id, waiting.token), takes) {
+            self.remember(spec, &waiting, repeats);
+        }
+    }
+
+    /// How many messages that are the same as one that waited are in its windows. `last` of them came right before it.
+    fn repeats(&self, spec: &JoinSpec, waiting: &Waiting, last: u64) -> Result<u64, StateError> {
+        match spec.windows().over(waiting.at).filter(|_| waiting.behind) {
+            Some(end) => self.seen.count(end, waiting.message(), self.spill.as_ref()),
+            None => Ok(last),
+        }
+    }
+
+    /// A message that waited is in windows.
+    fn remember(&mut self, spec: &JoinSpec, waiting: &Waiting, repeats: u64) {
+        let over = spec.windows().over(waiting.at).filter(|_| self.clock.is_some());
+        let Some(end) = over else { return };
+        let before = self.seen.bytes();
+        let added = self
+            .seen
+            .add(end, (waiting.message(), repeats), self.spill.as_mut());
+        self.seen_changed(before, added);
+    }
+
+    /// A window has closed: what comes again would be late.
+    pub(super) fn forget(&mut self, end: Time) {
+        let until = if self.open.is_empty() { Time::MAX } else { end };
+        let before = self.seen.bytes();
+        let forgotten = self.seen.forget(until, self.spill.as_mut());
+        self.seen_changed(before, forgotten);
+    }
+
+    fn seen_changed(&mut self, before: u64, done: Result<(), StateError>) {
+        let after = self.seen.bytes();
+        self.budget.add(None, after.saturating_sub(before));
+        self.budget.sub(None, before.saturating_sub(after));
+        if let Err(error) = done {
+            self.spill_failed(error);
+        }
     }
 
     /// Whether all windows of an event have closed.

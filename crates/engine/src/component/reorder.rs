@@ -5,6 +5,7 @@ mod far;
 
 use std::collections::BTreeMap;
 
+use super::seen::Message;
 use crate::id::Id;
 use crate::row::RowBuilder;
 use crate::spill::Spill;
@@ -32,9 +33,11 @@ pub(super) struct Waiting {
     pub(super) id: Id,
     pub(super) token: u64,
     /// Whether the id is its producer's: then the same once more is the same event, published again.
-    named: bool,
+    pub(super) named: bool,
     /// How far event time was when it came: windows that end by then are closed for it.
     pub(super) floor: Time,
+    /// Whether the same may be in its windows: no earlier one was expected when it came.
+    pub(super) behind: bool,
     slots: Box<[u8]>,
     text: Box<str>,
 }
@@ -44,7 +47,7 @@ impl Waiting {
         at: Time,
         input: usize,
         (id, named, token): (Id, bool, u64),
-        floor: Time,
+        (floor, behind): (Time, bool),
         row: &RowBuilder,
     ) -> Waiting {
         let (slots, text) = row.parts();
@@ -55,9 +58,15 @@ impl Waiting {
             token,
             named,
             floor,
+            behind,
             slots: slots.into(),
             text: text.into(),
         }
+    }
+
+    /// What is the same for a message that comes again.
+    pub(super) fn message(&self) -> Message {
+        (self.at, self.input, self.id)
     }
 
     /// Its fields, as they were decoded.
@@ -69,7 +78,7 @@ impl Waiting {
         out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.floor.0.to_be_bytes());
         tokens::write(self.token, out);
-        tokens::write(self.named.into(), out);
+        tokens::write(u64::from(self.named) | u64::from(self.behind) << 1, out);
         tokens::write(self.slots.len() as u64, out);
         out.extend_from_slice(&self.slots);
         out.extend_from_slice(self.text.as_bytes());
@@ -84,8 +93,8 @@ impl Waiting {
 /// The earliest message, taken out.
 pub(super) struct Popped {
     pub(super) message: Waiting,
-    /// Its producer published it before.
-    pub(super) again: bool,
+    /// How many of the same were taken out right before it.
+    pub(super) repeats: u64,
     /// Bytes of memory that this frees.
     pub(super) freed: u64,
 }
@@ -101,7 +110,7 @@ pub(super) struct Reorder {
     /// Tells those apart that are the same otherwise.
     next: u64,
     /// What was taken last, and how many of the same had been before it.
-    last: Option<((Time, usize, Id), u64)>,
+    last: Option<(Message, u64)>,
 }
 
 impl Reorder {
@@ -187,31 +196,20 @@ impl Reorder {
                 (message, bytes)
             }),
         };
-        Ok(message.map(|(message, freed)| self.tell_apart(message, freed)))
+        Ok(message.map(|(message, freed)| self.compare(message, freed)))
     }
 
-    /// In event time, what nobody named gets an id of its own even if the same message came before.
-    fn tell_apart(&mut self, mut message: Waiting, freed: u64) -> Popped {
-        if self.ties == Ties::AsTheyCame {
-            let again = false;
-            return Popped {
-                message,
-                again,
-                freed,
-            };
-        }
-        let this = (message.at, message.input, message.id);
+    /// With the one before. Those that are the same in event time come one after the other, but for one that is behind.
+    fn compare(&mut self, message: Waiting, freed: u64) -> Popped {
+        let this = message.message();
         let repeats = match self.last {
-            Some((last, count)) if last == this => count + 1,
+            Some((last, count)) if last == this && self.ties == Ties::ById => count + 1,
             _ => 0,
         };
         self.last = Some((this, repeats));
-        if !message.named {
-            message.id = message.id.repeated(repeats);
-        }
         Popped {
-            again: message.named && repeats > 0,
             message,
+            repeats,
             freed,
         }
     }

@@ -43,6 +43,12 @@ impl Component {
         Ok(())
     }
 
+    pub(super) fn spill_failed(&mut self, error: StateError) {
+        if let Some(spill) = &mut self.spill {
+            spill.fail(error);
+        }
+    }
+
     /// Why the store can't be used any more. Nothing goes on then: what was not acked is taken up by another life.
     pub(crate) fn failure(&self) -> Option<&StateError> {
         self.spill.as_ref().and_then(Spill::failure)

@@ -83,7 +83,7 @@ impl Component {
         true
     }
 
-    /// Puts the message whose row is at hand into all of its windows that still take any.
+    /// Puts the message whose row is at hand into all of its windows that still take any. Whether it is kept in one.
     pub(super) fn place(
         &mut self,
         spec: &JoinSpec,
@@ -91,7 +91,7 @@ impl Component {
         input: usize,
         (id, token): (Id, u64),
         takes: impl Fn(&Component, Window) -> bool,
-    ) {
+    ) -> bool {
         let mut kept = 0;
         let mut enter = |component: &mut Component, window: Window| {
             if takes(component, window) && component.enter(spec, window, (input, at), (|| id, token)) {
@@ -100,7 +100,8 @@ impl Component {
         };
         match spec.windows() {
             Windowing::Unbounded if spec.is_looked_up_at_once() => {
-                return self.look_up(spec, at, input, (id, token));
+                self.look_up(spec, at, input, (id, token));
+                return true;
             }
             Windowing::Unbounded => enter(self, Window::ALL),
             Windowing::Tumbling(windows) => enter(self, windows.of(at)),
@@ -117,6 +118,7 @@ impl Component {
             1 => {}
             windows => self.share(input, token, windows),
         }
+        kept > 0
     }
 
     /// Closes all windows that end at `until` or before, the oldest first, as far as `work` goes: so many
@@ -259,6 +261,9 @@ impl Component {
             self.ship(event, &shipment, 0..self.recipients, now);
         }
         self.forget_updates(window);
+        if self.clock.is_some() {
+            self.forget(time);
+        }
         for row in failed {
             let id = Self::named(spec, window, row.id);
             let letter = self.failed_row(FailedRow { id, ..row }, now);

@@ -129,7 +129,7 @@ fn decode((key, value): &Entry) -> Option<(Key, Waiting)> {
     let id = Id(array(&mut value)?);
     let floor = Time(i64::from_be_bytes(array(&mut value)?));
     let token = tokens::read(&mut value)?;
-    let named = tokens::read(&mut value)? != 0;
+    let flags = tokens::read(&mut value)?;
     let slots = usize::try_from(tokens::read(&mut value)?).ok()?;
     let slots = value.split_off(..slots)?;
     let message = Waiting {
@@ -137,7 +137,8 @@ fn decode((key, value): &Entry) -> Option<(Key, Waiting)> {
         input,
         id,
         token,
-        named,
+        named: flags & 1 != 0,
+        behind: flags & 2 != 0,
         floor,
         slots: slots.into(),
         text: std::str::from_utf8(value).ok()?.into(),
