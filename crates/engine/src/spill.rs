@@ -30,6 +30,10 @@ const MAX_BLOCK: u64 = 64 * 1024 - PAGE_OVERHEAD;
 const PAGE_OVERHEAD: u64 = 256;
 /// Blocks that are handed to the store together.
 const TOGETHER: usize = 16;
+/// What the lengths of a key and a value take in a block at most.
+const LENGTHS: u64 = 20;
+/// What an entry that was taken out of a block takes besides its bytes, roughly.
+const HEAD: u64 = 256;
 
 /// A component's store, shared by those of its parts that have keys in it.
 #[derive(Clone, Debug)]
@@ -68,8 +72,8 @@ pub(crate) struct Spill {
     next: u64,
     /// Bytes of a block.
     block: usize,
-    /// Runs that are read at once at most.
-    fan_in: usize,
+    /// Bytes that it may take to read runs.
+    reading: u64,
     /// Bytes that groups may take before they are written; messages may take twice as much.
     share: u64,
     failure: Option<StateError>,
@@ -80,12 +84,19 @@ pub(crate) struct Spill {
 pub(crate) struct Run {
     number: u64,
     blocks: u32,
+    /// Bytes of its largest entry.
+    largest: u64,
 }
 
 impl Run {
     /// Whether nothing is in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.blocks == 0
+    }
+
+    /// Bytes of its largest entry.
+    pub(crate) fn largest(&self) -> u64 {
+        self.largest
     }
 }
 
@@ -117,12 +128,11 @@ impl Spill {
         batch.clear(vec![MARK], vec![MARK + 1]);
         store.apply(batch)?;
         let block = (memory_budget / BLOCKS).clamp(MIN_BLOCK, MAX_BLOCK);
-        let fan_in = (memory_budget / READING / block).max(MIN_FAN_IN);
         Ok(Spill {
             store,
             next: 0,
             block: usize::try_from(block).unwrap_or(usize::MAX),
-            fan_in: usize::try_from(fan_in).unwrap_or(usize::MAX),
+            reading: (memory_budget / READING).max(MIN_FAN_IN * block),
             share: memory_budget / 4,
             failure: None,
         })
@@ -138,14 +148,40 @@ impl Spill {
         self.share / 4
     }
 
-    /// Runs that are read at once at most; more are first made fewer.
-    pub(crate) fn fan_in(&self) -> usize {
-        self.fan_in
+    /// How many of these runs, from the first on, are read at once; if not all are, they are first made fewer.
+    pub(crate) fn together(&self, runs: &[Run]) -> usize {
+        let mut sum = 0;
+        let fits = runs.iter().take_while(|run| {
+            sum += self.cost(run);
+            sum <= self.reading
+        });
+        fits.count().max(2).min(runs.len())
     }
 
-    /// Bytes that it takes to read so many runs at once.
-    pub(crate) fn reading(&self, runs: usize) -> u64 {
-        (runs.min(self.fan_in) * self.block) as u64
+    /// Bytes that it takes to read these runs, as many at once as may be.
+    pub(crate) fn reading<'r>(&self, runs: impl Iterator<Item = &'r Run> + Clone) -> u64 {
+        let largest = runs.clone().map(|run| run.largest).max().unwrap_or_default();
+        let all: u64 = runs.map(|run| self.cost(run)).sum();
+        all.min(self.reading_of(largest))
+    }
+
+    /// Bytes that it takes at most to read runs whose entries are no larger.
+    pub(crate) fn reading_of(&self, largest: u64) -> u64 {
+        self.reading.max(2 * self.cost_of(largest))
+    }
+
+    /// Bytes that it takes to read a run: a block, and an entry that was taken out of it.
+    pub(crate) fn cost(&self, run: &Run) -> u64 {
+        self.cost_of(run.largest)
+    }
+
+    fn cost_of(&self, entry: u64) -> u64 {
+        (self.block as u64).max(entry + LENGTHS) + entry + HEAD
+    }
+
+    /// Whether another run can be read where reading takes so many bytes.
+    pub(crate) fn has_room(&self, reading: u64) -> bool {
+        reading + (self.block as u64) <= self.reading
     }
 
     /// Nothing can be written or read any more. What was not done with by then has to be done by another life.
@@ -169,8 +205,10 @@ impl Spill {
             run: Run {
                 number: self.next,
                 blocks: 0,
+                largest: 0,
             },
             block: Vec::with_capacity(self.block),
+            bytes: 0,
             batch: Batch::default(),
         }
     }
@@ -218,15 +256,19 @@ pub(crate) struct Writer {
     run: Run,
     block: Vec<u8>,
     batch: Batch,
+    /// Bytes of blocks in it.
+    bytes: usize,
 }
 
 impl Writer {
     /// Adds an entry, whose key is greater than those before.
     pub(crate) fn push(&mut self, spill: &Spill, key: &[u8], value: &[u8]) -> Result<(), StateError> {
-        // Two lengths take 20 bytes at most.
-        if !self.block.is_empty() && self.block.len() + key.len() + value.len() + 20 > spill.block {
+        let entry = key.len() + value.len();
+        self.run.largest = self.run.largest.max(entry as u64);
+        if !self.block.is_empty() && self.block.len() + entry + LENGTHS as usize > spill.block {
             self.end_block(spill);
-            if self.batch.changes.len() >= TOGETHER {
+            if self.bytes >= TOGETHER * spill.block {
+                self.bytes = 0;
                 spill.store.apply(std::mem::take(&mut self.batch))?;
             }
         }
@@ -239,6 +281,7 @@ impl Writer {
 
     fn end_block(&mut self, spill: &Spill) {
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(spill.block));
+        self.bytes += block.len();
         self.batch.put(block_key(self.run.number, self.run.blocks), block);
         self.run.blocks += 1;
     }
@@ -305,6 +348,13 @@ mod tests {
     use super::*;
     use crate::state::MemoryDisk;
     use proptest::prelude::*;
+
+    impl Reader {
+        /// Bytes of the block at hand.
+        pub(super) fn held(&self) -> u64 {
+            self.block.len() as u64
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]

@@ -195,7 +195,7 @@ impl Merge {
             *work = work.saturating_sub(part.len() as u64);
             self.parts.push(Source::Memory(part.into_iter()));
         } else if let Some(spill) = spill
-            && (self.folded.is_some() || self.runs.len() > spill.fan_in())
+            && (self.folded.is_some() || self.runs.len() > spill.together(&self.runs))
         {
             self.fold(spec, spill, work)?;
         } else {
@@ -216,7 +216,7 @@ impl Merge {
     fn fold(&mut self, spec: &GroupSpec, spill: &mut Spill, work: &mut u64) -> Result<(), StateError> {
         if self.folded.is_none() {
             self.folded = Some(spill.write());
-            self.reading = self.runs.drain(..spill.fan_in()).collect();
+            self.reading = self.runs.drain(..spill.together(&self.runs)).collect();
             for run in &self.reading {
                 self.sources.add(Source::Stored(Reader::new(run)), Some(spill))?;
             }

@@ -102,10 +102,10 @@ impl OpenWindow {
 
     /// Bytes that it takes to read again what was written.
     pub(crate) fn reading(&self, spill: &Spill) -> u64 {
-        if self.spilled.is_some() {
-            return 2 * spill.part() + spill.reading(usize::MAX);
+        match &self.spilled {
+            Some(spilled) => spilled.reading(spill),
+            None => spill.reading(self.runs.iter()),
         }
-        spill.reading(self.runs.len())
     }
 
     /// Writes what is gathered to the store: groups, or messages.

@@ -93,7 +93,7 @@ impl Merged {
             if let Some(run) = self.read.pop() {
                 spill.remove([run])?;
                 *work = work.saturating_sub(REMOVAL);
-            } else if self.folded.is_some() || self.waiting.len() > spill.fan_in() {
+            } else if self.folded.is_some() || self.waiting.len() > spill.together(&self.waiting) {
                 self.fold(spill, work)?;
             } else if !self.ready {
                 for run in &self.waiting {
@@ -124,7 +124,7 @@ impl Merged {
     fn fold(&mut self, spill: &mut Spill, work: &mut u64) -> Result<(), StateError> {
         if self.folded.is_none() {
             self.folded = Some(spill.write());
-            self.reading = self.waiting.drain(..spill.fan_in()).collect();
+            self.reading = self.waiting.drain(..spill.together(&self.waiting)).collect();
             for run in &self.reading {
                 self.sources.add(run, spill)?;
             }
@@ -151,12 +151,55 @@ impl Merged {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     use crate::spill::Store;
     use crate::state::MemoryDisk;
     use proptest::prelude::*;
 
+    impl Merged {
+        /// Bytes that reading takes.
+        fn held(&self) -> u64 {
+            let blocks = self.sources.readers.iter().map(Reader::held);
+            let head = |Reverse((key, _, value)): &Reverse<Head>| (key.len() + value.len()) as u64;
+            blocks.sum::<u64>() + self.sources.heads.iter().map(head).sum::<u64>()
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// However large entries are, even one that is larger than a block.
+        #[test]
+        fn reading_takes_what_is_said(
+            runs in prop::collection::vec(
+                prop::collection::vec(prop_oneof![9 => 0..300usize, 1 => 3_000..60_000usize], 0..20),
+                0..20,
+            ),
+            budget in 0..1_000_000u64,
+        ) {
+            let disk = MemoryDisk::default();
+            let mut spill = Spill::new(Store::new(disk.open()), budget).unwrap();
+            let mut number = 0u32;
+            let mut write = |sizes: Vec<usize>| {
+                let mut writer = spill.write();
+                for size in sizes {
+                    number += 1;
+                    writer.push(&spill, &number.to_be_bytes(), &vec![0; size]).unwrap();
+                }
+                writer.finish(&spill).unwrap()
+            };
+            let runs: Vec<Run> = runs.into_iter().map(&mut write).collect();
+            let said = spill.reading(runs.iter());
+            let mut merged = Merged::new(runs, Vec::new());
+            loop {
+                let mut work = 1;
+                if let Next::End = merged.next(&mut spill, &mut work).unwrap() {
+                    break;
+                }
+                prop_assert!(merged.held() <= said, "{} of {said}", merged.held());
+            }
+        }
+
         #[test]
         fn entries_come_in_order_and_are_gone(
             entries in prop::collection::btree_map(any::<u32>(), (any::<u8>(), 0..30usize), 0..400),

@@ -28,7 +28,7 @@ pub(super) struct Far {
 impl Far {
     /// Whether one more run can be read beside those that there are.
     pub(super) fn has_room(&self, spill: &Spill) -> bool {
-        self.stretches.len() < spill.fan_in()
+        self.stretches.is_empty() || spill.has_room(self.bytes(spill))
     }
 
     /// Writes messages down, at least one.
@@ -104,7 +104,10 @@ impl Far {
 
     /// Bytes that it takes to read them.
     pub(super) fn bytes(&self, spill: &Spill) -> u64 {
-        spill.reading(self.stretches.len())
+        self.stretches
+            .values()
+            .map(|stretch| spill.cost(&stretch.run))
+            .sum()
     }
 }
 

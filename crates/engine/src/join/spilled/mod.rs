@@ -55,6 +55,13 @@ impl Spilled {
         (self.sizes.len() * SIZE + self.runs.capacity() * size_of::<Run>()) as u64
     }
 
+    /// Bytes that it takes to join them: a part of them, once as it was written and once as it is joined, where a single
+    /// message may be more than a part; and reading the rows that were found, each with its messages.
+    pub(super) fn reading(&self, spill: &Spill) -> u64 {
+        let largest = self.runs.iter().map(Run::largest).max().unwrap_or_default();
+        2 * spill.part().max(2 * largest) + spill.reading_of(2 * largest)
+    }
+
     /// Writes the messages that are in memory. None are left there, but what their acks need.
     pub(super) fn write(
         &mut self,
