@@ -24,10 +24,13 @@ use crate::layout::Layout;
 use crate::row::RowBuilder;
 use keys::Keys;
 use scan::Scanner;
-use shape::Shape;
+use shape::{Followed, Shape};
 
 /// How deep arrays and objects may nest.
 pub const MAX_DEPTH: usize = 128;
+
+/// The member that makes a message look like a CloudEvent.
+const SPEC_VERSION: &[u8] = b"specversion";
 
 /// The usual limit for one message, in bytes: Dapr's default for a request body.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -153,18 +156,41 @@ impl Decoder {
     }
 
     /// Scans a message as plain data; false, with the rest unread, once it looks like a CloudEvent.
+    #[inline]
     fn plain(&mut self, text: &str, layout: &Layout, row: &mut RowBuilder) -> Result<bool, DecodeError> {
+        self.shape.begin(layout);
+        let mut pos = 0;
+        if text.as_bytes().first() == Some(&b'{') && layout.root().slot().is_none() {
+            match self.shape.follow(text, row) {
+                Followed::End(end) if is_space(text.as_bytes().get(end..)) => return Ok(true),
+                // Too much.
+                Followed::End(_) => self.shape.begin(layout),
+                Followed::Until(at) => pos = at - 1,
+            }
+        }
+        self.closer(text, pos, layout, row)
+    }
+
+    /// The same for a message that is not like the last one, from the byte before a member on.
+    #[inline(never)]
+    fn closer(
+        &mut self,
+        text: &str,
+        pos: usize,
+        layout: &Layout,
+        row: &mut RowBuilder,
+    ) -> Result<bool, DecodeError> {
         let root = layout.root();
         let mut scanner = Scanner::new(text, &mut self.keys, &mut self.name);
-        if scanner.peek() != b'{' {
+        scanner.pos = pos;
+        if pos == 0 && scanner.peek() != b'{' {
             let outcome = scanner.value(Some(root), row).and_then(|()| scanner.end());
             return outcome.map(|()| true).map_err(|kind| scanner.error(kind));
         }
         let start = scanner.pos;
-        self.shape.begin(layout);
         let mut envelope = false;
         let outcome = scanner.object(Some(&mut self.shape), |scanner, name| {
-            if name.text == b"specversion" {
+            if name.text == SPEC_VERSION {
                 envelope = true;
                 return Err(DecodeErrorKind::InvalidJson);
             }
@@ -177,6 +203,7 @@ impl Decoder {
             row.set(slot, Field::Json(&text[start..scanner.pos]));
         }
         let outcome = outcome.and_then(|()| scanner.end());
+        self.shape.settle(root, SPEC_VERSION);
         outcome.map(|()| true).map_err(|kind| scanner.error(kind))
     }
 
@@ -188,6 +215,14 @@ impl Decoder {
             .and_then(|()| scanner.end());
         outcome.map_err(|kind| scanner.error(kind))
     }
+}
+
+#[inline]
+fn is_space(rest: Option<&[u8]>) -> bool {
+    rest.is_some_and(|rest| {
+        rest.iter()
+            .all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+    })
 }
 
 #[cfg(test)]

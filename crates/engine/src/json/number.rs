@@ -21,6 +21,42 @@ const POWERS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
+/// Digits of integers that a double holds exactly, whatever they are.
+const SHORT: usize = 15;
+
+/// Scans the number that begins at `begin` if it has few digits and no exponent, as most have: then it takes no care.
+/// Gives its end too.
+#[inline]
+pub(super) fn short(bytes: &[u8], begin: usize) -> Option<(f64, usize)> {
+    let negative = bytes.get(begin) == Some(&b'-');
+    let start = begin + usize::from(negative);
+    let mut mantissa = 0;
+    let mut end = run(bytes, start, &mut mantissa);
+    let whole = end - start;
+    if whole == 0 || (whole > 1 && bytes.get(start) == Some(&b'0')) {
+        return None;
+    }
+    let mut fraction = 0;
+    if bytes.get(end) == Some(&b'.') {
+        let first = end + 1;
+        end = run(bytes, first, &mut mantissa);
+        fraction = end - first;
+        if fraction == 0 {
+            return None;
+        }
+    }
+    if whole + fraction > SHORT || matches!(bytes.get(end), Some(b'e' | b'E')) {
+        return None;
+    }
+    // At most 15 digits: exact, as is the power of ten.
+    #[allow(clippy::cast_precision_loss)]
+    let mut value = mantissa.cast_signed() as f64;
+    if fraction > 0 {
+        value /= POWERS.get(fraction)?;
+    }
+    Some((if negative { -value } else { value }, end))
+}
+
 /// Scans the number that begins at `at`, which is moved to its end, or to the fault.
 #[inline]
 pub(super) fn scan(bytes: &[u8], at: &mut usize) -> Result<Number, DecodeErrorKind> {

@@ -151,7 +151,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans an object whose brace is here; `member` is called with each name where its value begins. With a
-    /// shape, which has begun, the names are expected to be those of the last object that was scanned with it.
+    /// shape, which has begun, the names are expected to be those of the last object that was scanned with it; where it
+    /// has followed the object already, it is the comma before the next member that is here.
     #[inline]
     pub(super) fn object(
         &mut self,
@@ -161,7 +162,8 @@ impl<'a> Scanner<'a> {
         self.enter()?;
         let bytes = self.text.as_bytes();
         let mut frame = self.keys.enter();
-        if self.peek() == b'}' {
+        let begun = shape.as_ref().is_some_and(|shape| shape.has_begun());
+        if self.peek() == b'}' && !begun {
             self.pos += 1;
             self.depth -= 1;
             return Ok(());

@@ -5,7 +5,10 @@
 use std::cell::Cell;
 
 use super::keys::{Frame, Keys, PAIRWISE};
-use crate::layout::{Found, Layout, Name};
+use super::{number, text};
+use crate::field::Field;
+use crate::layout::{Found, Layout, Name, Node};
+use crate::row::RowBuilder;
 
 /// Names of no more than this many bytes together are remembered.
 const KEEP: usize = 1024;
@@ -24,17 +27,47 @@ pub(super) struct Shape {
     follows: bool,
     /// Whether all of them so far are remembered.
     learns: bool,
+    /// Whether it is known of each member where its value goes.
+    settled: bool,
 }
 
 struct Member {
     start: usize,
     end: usize,
-    /// The first eight bytes of `"name":`, and the last eight.
-    head: [u8; 8],
+    /// The first eight bytes of `"name":`, or all if there are fewer, as the mask says; and the last eight.
+    head: u64,
+    mask: u64,
     tail: [u8; 8],
     prefix: u64,
     /// Where the layout has it.
     found: Cell<Found>,
+    goes: Goes,
+}
+
+/// Where a member's value goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Goes {
+    /// That is to be found out, or takes a closer look at the value.
+    Ask,
+    Nowhere,
+    To(usize),
+}
+
+impl Member {
+    /// Whether `rest` begins with it, which is `text`.
+    #[inline]
+    fn begins(&self, rest: &[u8], text: &[u8]) -> bool {
+        let Some(first) = rest.first_chunk() else {
+            return rest.starts_with(text);
+        };
+        let len = self.end - self.start;
+        (u64::from_le_bytes(*first) ^ self.head) & self.mask == 0
+            && match len {
+                0..=8 => true,
+                9..=16 => rest.get(len - 8..).and_then(<[u8]>::first_chunk) == Some(&self.tail),
+                _ => rest.starts_with(text),
+            }
+    }
 }
 
 impl Shape {
@@ -43,9 +76,11 @@ impl Shape {
     pub(super) fn begin(&mut self, layout: &Layout) {
         if !self.layout.is(layout) {
             self.layout = layout.clone();
-            self.members
-                .iter_mut()
-                .for_each(|member| member.found = Cell::default());
+            self.settled = false;
+            for member in &mut self.members {
+                member.found = Cell::default();
+                member.goes = Goes::Ask;
+            }
         }
         self.at = 0;
         self.follows = true;
@@ -59,13 +94,7 @@ impl Shape {
         let member = self.members.get(self.at).filter(|_| self.follows)?;
         let len = member.end - member.start;
         let text = self.text.get(member.start..member.end)?;
-        let there = if let 8..=16 = len {
-            rest.get(len - 8..).and_then(<[u8]>::first_chunk) == Some(&member.tail)
-                && rest.first_chunk() == Some(&member.head)
-        } else {
-            rest.starts_with(text)
-        };
-        if !there {
+        if !member.begins(rest, text) {
             return None;
         }
         self.at += 1;
@@ -101,6 +130,11 @@ impl Shape {
         }
     }
 
+    /// Whether some members of the object at hand are scanned.
+    pub(super) fn has_begun(&self) -> bool {
+        self.at > 0
+    }
+
     pub(super) fn follows(&self) -> bool {
         self.follows
     }
@@ -113,14 +147,120 @@ impl Shape {
         self.learns &= usual && self.members.len() < PAIRWISE && end <= KEEP;
         if self.learns {
             self.text.extend_from_slice(text);
+            let shift = 8 * (8 - text.len().min(8));
+            self.settled = false;
             self.members.push(Member {
                 start,
                 end,
-                head: text.first_chunk().copied().unwrap_or_default(),
+                head: Name::at(text, 0, text.len()).prefix,
+                mask: u64::MAX >> shift,
                 tail: text.last_chunk().copied().unwrap_or_default(),
                 prefix: name.prefix,
                 found: Cell::default(),
+                goes: Goes::Ask,
             });
         }
     }
+
+    /// An object was scanned with it: finds out where values go that are strings, numbers or literals. `special` names
+    /// a member that is not to be passed over.
+    #[inline]
+    pub(super) fn settle(&mut self, root: Node<'_>, special: &[u8]) {
+        if self.settled {
+            return;
+        }
+        self.settled = true;
+        for member in &mut self.members {
+            let text = self.text.get(member.start + 1..member.end - 2).unwrap_or(&[]);
+            let name = Name {
+                text,
+                prefix: member.prefix,
+                found: Some(&member.found),
+            };
+            member.goes = match root.member(name) {
+                _ if text == special => Goes::Ask,
+                None => Goes::Nowhere,
+                Some(node) => node.slot().map_or(Goes::Ask, Goes::To),
+            };
+        }
+    }
+
+    /// Scans the members of an object as long as they are the expected ones, without much space around them and with
+    /// values that take no closer look; their brace is at 0. Gives the place after the object's end, or, for whoever looks closer,
+    /// that where the next member begins.
+    #[inline]
+    pub(super) fn follow(&mut self, text: &str, row: &mut RowBuilder) -> Followed {
+        let bytes = text.as_bytes();
+        let mut pos = 1;
+        for member in self.members.get(self.at..).unwrap_or(&[]) {
+            let name = self.text.get(member.start..member.end).unwrap_or(&[]);
+            let begin = pos + usize::from(bytes.get(pos) == Some(&b' '));
+            let rest = bytes.get(begin..).unwrap_or(&[]);
+            if member.goes == Goes::Ask || !member.begins(rest, name) {
+                break;
+            }
+            let at = begin + name.len();
+            let at = at + usize::from(bytes.get(at) == Some(&b' '));
+            let Some(end) = value(text, at, member.goes, row) else {
+                break;
+            };
+            match bytes.get(end) {
+                Some(b',') => pos = end + 1,
+                Some(b'}') => return Followed::End(end + 1),
+                _ => break,
+            }
+            self.at += 1;
+        }
+        Followed::Until(pos)
+    }
+}
+
+/// How far an object is as expected.
+pub(super) enum Followed {
+    /// To its end, which is before this place.
+    End(usize),
+    /// Up to this place, where a member begins.
+    Until(usize),
+}
+
+/// Scans the value at `at`, if it is a plain one. Gives its end.
+#[inline]
+fn value(text: &str, at: usize, goes: Goes, row: &mut RowBuilder) -> Option<usize> {
+    let bytes = text.as_bytes();
+    match bytes.get(at)? {
+        b'"' => {
+            let end = text::plain(bytes, at + 1)?;
+            if let Goes::To(slot) = goes {
+                row.set_str(slot, text.get(at + 1..end)?);
+            }
+            Some(end + 1)
+        }
+        b'-' | b'0'..=b'9' => {
+            let (number, end) = number::short(bytes, at)?;
+            if let Goes::To(slot) = goes {
+                row.set_number(slot, number);
+            }
+            Some(end)
+        }
+        b't' => literal(bytes, at, "true", (goes, Field::Bool(true)), row),
+        b'f' => literal(bytes, at, "false", (goes, Field::Bool(false)), row),
+        b'n' => literal(bytes, at, "null", (goes, Field::Null), row),
+        _ => None,
+    }
+}
+
+fn literal(
+    bytes: &[u8],
+    at: usize,
+    word: &str,
+    (goes, field): (Goes, Field<'_>),
+    row: &mut RowBuilder,
+) -> Option<usize> {
+    if !bytes.get(at..)?.starts_with(word.as_bytes()) {
+        return None;
+    }
+    if let Goes::To(slot) = goes {
+        row.set(slot, field);
+    }
+    Some(at + word.len())
 }

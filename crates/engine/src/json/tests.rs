@@ -207,11 +207,34 @@ fn messages() -> impl Strategy<Value = Vec<String>> {
         2 => prop::sample::select(more),
         1 => Just("\\u0061".to_owned()),
     ];
-    let colon = prop::sample::select(vec![":", ":", ":", ":", " :", ": "]);
-    let value = prop::sample::select(vec!["1", "\"x\"", "{\"a\":1,\"ab\":2}", "[{}]", "nil"]);
+    let colon = prop::sample::select(vec![":", ":", ":", ":", " :", ": ", ":  "]);
+    let value = prop::sample::select(vec![
+        "1",
+        "-0",
+        "1.50",
+        "01",
+        "1.",
+        "-",
+        "12e3",
+        "123456789012345",
+        "9007199254740993",
+        "0.1234567890123456",
+        "\"x\"",
+        "\"a longer text\"",
+        "\"\\n\"",
+        "\"x",
+        "true",
+        "false",
+        "null",
+        "nil",
+        "{\"a\":1,\"ab\":2}",
+        "[{}]",
+    ]);
     let member = (name, colon, value).prop_map(|(name, colon, value)| format!("\"{name}\"{colon}{value}"));
-    let message =
-        prop::collection::vec(member, 0..24).prop_map(|members| format!("{{{}}}", members.join(",")));
+    let comma = prop::sample::select(vec![",", ",", ", ", " ,", ",\n"]);
+    let end = prop::sample::select(vec!["}", "}", "}\n", " } ", "}}", "}x", ""]);
+    let message = (prop::collection::vec(member, 0..24), comma, end)
+        .prop_map(|(members, comma, end)| format!("{{{}{end}", members.join(comma)));
     // A few messages and their first members, over and over.
     (
         prop::collection::vec(message, 1..4),
