@@ -87,6 +87,11 @@ pub(super) struct Effects {
 }
 
 impl Effects {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn push(&mut self, effect: Effect) {
         self.entries.push_back(Entry::Effect(effect));
     }

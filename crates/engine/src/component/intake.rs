@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Component, Incoming, Role};
+use super::{Component, Incoming, Input, Role};
 use crate::event::{Data, Event, Origin, Trace};
 use crate::id::{self, Id};
 use crate::join::JoinSpec;
@@ -32,11 +32,14 @@ impl Component {
             let text = format!("delivered {} times without an ack", message.attempts);
             self.dead_letter_message(&message, TOO_MANY_DELIVERIES, text, message.attempts, now);
         } else {
-            match &*Arc::clone(&self.role) {
+            // To count who shares it, for every message, would cost more than all else that is done here.
+            let role = self.lent.take().unwrap_or_else(|| Arc::clone(&self.role));
+            match &*role {
                 Role::Join(spec) => self.join(spec, &message, now),
                 Role::Map(spec) => self.map(spec, &message, now),
                 Role::Relay { .. } => self.relay(&message, now),
             }
+            self.lent = Some(role);
         }
         self.mind_budget();
     }
@@ -56,8 +59,11 @@ impl Component {
             Err(error) => return self.undecodable(message, &error, now),
         };
         let window = self.window(windows, message.received, now);
-        let (topic, sequence) = (self.inputs[message.input].topic(message.topic), self.sequence);
-        let id = || identify(decoded.identity.as_ref(), topic, message, sequence);
+        let sequence = self.sequence;
+        let id = |inputs: &mut [Input]| {
+            let topic = inputs[message.input].topic(message.topic);
+            identify(decoded.identity.as_ref(), topic, message, sequence)
+        };
         if !self.enter(
             spec,
             window,

@@ -59,6 +59,8 @@ pub struct Component {
     uid: String,
     source: Arc<str>,
     role: Arc<Role>,
+    /// The role again, but for while a message is with it.
+    lent: Option<Arc<Role>>,
     inputs: Vec<Input>,
     row: RowBuilder,
     /// Windows in the order in which they close. Empty for other roles than joins.
@@ -224,6 +226,7 @@ impl Component {
                 ..Counters::default()
             },
             sequence: 0,
+            lent: None,
             inputs: inputs
                 .into_iter()
                 .map(|input| Input {
@@ -330,7 +333,11 @@ impl Component {
     }
 
     /// What the runner has to do next; to be asked until `None`.
+    #[inline]
     pub fn poll_effect(&mut self) -> Option<Effect> {
+        if self.effects.is_empty() {
+            return None;
+        }
         self.effects.poll()
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::shipping::{DEAD_LETTER, Shipment};
 use super::spilling::{share, write_out};
-use super::{Component, Effect, OverBudget, Role};
+use super::{Component, Effect, Input, OverBudget, Role};
 use crate::event::{Data, DeadLetter, Event};
+use crate::expr::EvalError;
 use crate::id::Id;
 use crate::join::{Arrival, Closed, Closing, FailedRow, JoinSpec, OpenWindow, Output};
 use crate::time::Time;
@@ -35,6 +36,12 @@ impl Slot {
             key: Vec::new(),
         }
     }
+
+    /// Whether it is what [`Slot::new`] makes of a window.
+    #[inline]
+    fn is(&self, window: Window) -> bool {
+        self.end == window.end && self.start == window.start && self.key.is_empty()
+    }
 }
 
 impl Component {
@@ -44,22 +51,29 @@ impl Component {
         spec: &JoinSpec,
         window: Window,
         (input, at): (usize, Time),
-        message: (impl FnOnce() -> Id, u64),
+        (id, token): (impl FnOnce(&mut [Input]) -> Id, u64),
     ) -> bool {
         let (seed, windows) = (self.seed, self.open.len().max(1) as u64);
-        let open = self
-            .open
-            .entry(Slot::new(window))
-            .or_insert_with(|| OpenWindow::new(spec, window, seed));
-        let before = open.bytes(input);
+        let open = match self.open.last_entry() {
+            // Nearly always it is the one that opened last.
+            Some(last) if last.key().is(window) => last.into_mut(),
+            _ => self
+                .open
+                .entry(Slot::new(window))
+                .or_insert_with(|| OpenWindow::new(spec, window, seed)),
+        };
         let errors = &mut self.counters.expression_errors;
-        let arrival = open.arrive(spec, input, message, &self.row, |error| {
-            *errors.entry(error.reason()).or_default() += 1;
-        });
-        let after = open.bytes(input);
+        let mut error = |error: &EvalError| *errors.entry(error.reason()).or_default() += 1;
+        if !open.wants(spec, input, &self.row, &mut error) {
+            return false;
+        }
+        let before = open.bytes(input);
+        let inputs = &mut self.inputs;
+        let arrival = open.take(spec, input, (|| id(inputs), token), &self.row, error);
         if arrival == Arrival::Filtered {
             return false;
         }
+        let after = open.bytes(input);
         self.budget.add(Some(input), after.saturating_sub(before));
         let budget = self.budget.limit();
         if let Some(spill) = &mut self.spill
@@ -94,7 +108,9 @@ impl Component {
     ) -> bool {
         let mut kept = 0;
         let mut enter = |component: &mut Component, window: Window| {
-            if takes(component, window) && component.enter(spec, window, (input, at), (|| id, token)) {
+            if takes(component, window)
+                && component.enter(spec, window, (input, at), (|_: &mut [Input]| id, token))
+            {
                 kept += 1;
             }
         };

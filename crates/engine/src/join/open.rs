@@ -129,8 +129,72 @@ impl OpenWindow {
         self.window = window;
     }
 
+    /// Whether a decoded message fulfils what concerns it alone; if not, it can be in no row. `error` is told of
+    /// evaluations that fail.
+    pub(crate) fn wants(
+        &mut self,
+        spec: &JoinSpec,
+        input: usize,
+        row: &RowBuilder,
+        error: &mut impl FnMut(&EvalError),
+    ) -> bool {
+        let side = &mut self.sides[input];
+        side.counts.received += 1;
+        let checks = &spec.plan.arrival[input];
+        if checks.is_empty() {
+            return true;
+        }
+        let single = Single {
+            inputs: spec.inputs(),
+            window: self.window,
+        };
+        let tallies = &mut self.tallies;
+        let failed = single.with(&row.row(), |cx| {
+            checks.iter().find_map(|check| {
+                let tally = &mut tallies[check.condition];
+                match check.program.test(cx) {
+                    Ok(true) => None,
+                    Ok(false) => {
+                        tally.turned_away += 1;
+                        Some(None)
+                    }
+                    Err(error) => {
+                        tally.failed += 1;
+                        Some(Some(error))
+                    }
+                }
+            })
+        });
+        match &failed {
+            None => return true,
+            Some(None) => {}
+            Some(Some(cause)) => {
+                self.errors += 1;
+                error(cause);
+            }
+        }
+        side.counts.filtered += 1;
+        false
+    }
+
     /// Takes a decoded message, if it can be in a row at all. `error` is told of evaluations that fail.
     pub(crate) fn arrive(
+        &mut self,
+        spec: &JoinSpec,
+        input: usize,
+        message: (impl FnOnce() -> Id, u64),
+        row: &RowBuilder,
+        mut error: impl FnMut(&EvalError),
+    ) -> Arrival {
+        if self.wants(spec, input, row, &mut error) {
+            self.take(spec, input, message, row, error)
+        } else {
+            Arrival::Filtered
+        }
+    }
+
+    /// Takes a message that is wanted, if it has a key. `error` is told of evaluations that fail.
+    pub(crate) fn take(
         &mut self,
         spec: &JoinSpec,
         input: usize,
@@ -143,26 +207,11 @@ impl OpenWindow {
             window: self.window,
         };
         let side = &mut self.sides[input];
-        side.counts.received += 1;
         let plan = &spec.plan;
         let tallies = &mut self.tallies;
         let mut like = None;
         let mut kept_without_key = false;
         let wanted = single.with(&row.row(), |cx| {
-            for check in &plan.arrival[input] {
-                let tally = &mut tallies[check.condition];
-                match check.program.test(cx) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        tally.turned_away += 1;
-                        return Ok(false);
-                    }
-                    Err(error) => {
-                        tally.failed += 1;
-                        return Err(error);
-                    }
-                }
-            }
             let (Some(index), Some(step)) = (&mut side.index, plan.step(input)) else {
                 return Ok(true);
             };
