@@ -23,6 +23,7 @@ mod parser;
 mod program;
 mod rename;
 mod scope;
+mod template;
 mod token;
 mod types;
 

@@ -1,5 +1,6 @@
 //! Expressions bound to the layout of their messages: what runs for every message and every candidate pair.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::field::Field;
@@ -11,6 +12,7 @@ use super::ast::Binary;
 use super::code::{Access, Op, OpId, Unit};
 use super::error::EvalError;
 use super::machine::Machine;
+use super::template::Template;
 
 /// A decoded message, as its fields by slot.
 pub trait Row {
@@ -190,6 +192,7 @@ pub struct Program {
     /// For each access of the unit; `None` for those that this expression does not read.
     places: Box<[Option<Place>]>,
     shortcut: Option<Shortcut>,
+    template: Option<Template>,
     /// The aggregates that it reads, by their positions, in order.
     aggregates: Box<[usize]>,
 }
@@ -219,6 +222,7 @@ impl Program {
         let places: Box<[Option<Place>]> = unit.accesses.iter().zip(reads).map(place).collect();
         Program {
             shortcut: Shortcut::of(unit, root, &places),
+            template: Template::of(unit, root, &places),
             aggregates: unit.aggregates(root).into(),
             unit: Arc::clone(unit),
             root,
@@ -270,6 +274,22 @@ impl Program {
     /// Appends the expression's value as compact JSON. Maps and lists that the expression spells out are written
     /// as they are evaluated, without a value in between. On an error `out` is as it was.
     pub fn write_json(&self, cx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
+        self.write_json_again(cx, out, None)
+    }
+
+    /// The same, where the last thing in `out` may be of a context that differed in the row of one input only: `again`
+    /// is that input, and where in `out` what they have in common is, as far as that is known.
+    pub(crate) fn write_json_again(
+        &self,
+        cx: &Context<'_>,
+        out: &mut Vec<u8>,
+        again: Option<(usize, &mut Range<usize>)>,
+    ) -> Result<(), EvalError> {
+        if let Some(template) = &self.template
+            && template.write(cx, out, again)
+        {
+            return Ok(());
+        }
         let before = out.len();
         let written = Machine::new(&self.unit, &self.places, *cx).write_json(self.root, out, 0);
         if written.is_err() {

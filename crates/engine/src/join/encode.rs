@@ -1,6 +1,7 @@
 //! Writes rows as JSON, and names them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::bound::MISSING;
 use super::emit::{FailedRow, Output};
@@ -129,10 +130,17 @@ impl Encoder<'_> {
     }
 
     /// Appends the row that `select` makes, or all messages by variable.
-    fn write(&mut self, cx: &Context<'_>, rows: &[u32]) -> Result<(), EvalError> {
+    fn write(
+        &mut self,
+        cx: &Context<'_>,
+        rows: &[u32],
+        again: Option<(usize, &mut Range<usize>)>,
+    ) -> Result<(), EvalError> {
         let out = &mut self.to.out;
         if let Some(select) = &self.spec.select {
-            return select.write_json(cx, out);
+            // Where rows leave one by one, the last one is no longer there.
+            let again = again.filter(|_| self.spec.emit == Emit::Batch);
+            return select.write_json_again(cx, out, again);
         }
         for (input, variable) in self.spec.row_variables().iter().enumerate() {
             out.push(if input == 0 { b'{' } else { b',' });
@@ -165,14 +173,20 @@ impl Encoder<'_> {
     }
 
     /// A row: `rows` holds the number of each input's message, by input; `cx` evaluates on them. Fails if it has
-    /// no room.
-    pub(super) fn row(&mut self, cx: &Context<'_>, rows: &[u32]) -> Result<(), CutShort> {
+    /// no room. Where only one input's message differs from those of the row before, `again` is that input, and where
+    /// what they have in common is, which is empty at first.
+    pub(super) fn row(
+        &mut self,
+        cx: &Context<'_>,
+        rows: &[u32],
+        again: Option<(usize, &mut Range<usize>)>,
+    ) -> Result<(), CutShort> {
         let before = self.begin()?;
         if self.spec.emit == Emit::Batch {
             self.reserve(rows);
         }
         self.separate(before);
-        match self.write(cx, rows) {
+        match self.write(cx, rows, again) {
             Ok(()) if self.spec.emit == Emit::Batch => {
                 self.to.done.rows += 1;
                 self.to.batch.row(ids(self.spec, self.sides, rows));

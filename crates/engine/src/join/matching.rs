@@ -48,6 +48,9 @@ impl Matching<'_> {
             self.bind(input, self.progress.rows[input]);
         }
         while *work > 0 && !self.encoder.has_to_leave() {
+            if self.encode_found(work) {
+                continue;
+            }
             *work -= 1;
             if !self.advance() {
                 return true;
@@ -235,7 +238,7 @@ impl Matching<'_> {
             .all(|guard| guard.program.test(&self.cx) == Ok(true))
     }
 
-    fn bind(&mut self, input: usize, row: u32) {
+    pub(super) fn bind(&mut self, input: usize, row: u32) {
         self.progress.rows[input] = row;
         let row = (row != MISSING).then(|| self.sides[input].store.row(row as usize));
         self.bound[input].set(row);
@@ -290,7 +293,7 @@ impl Matching<'_> {
     }
 
     /// Notes which messages are in a row with others.
-    fn mark_together(&mut self) {
+    pub(super) fn mark_together(&mut self) {
         let Progress { rows, together, .. } = &mut *self.progress;
         if rows.iter().filter(|row| **row != MISSING).nth(1).is_some() {
             for (row, marks) in rows.iter().zip(together) {
@@ -347,7 +350,7 @@ impl Matching<'_> {
                 let failed = &mut |error: &EvalError| encoder.error(error);
                 grouping.add(spec, &self.cx, (id, self.limit), self.spill, failed)
             }
-            None => self.encoder.row(&self.cx, &self.progress.rows),
+            None => self.encoder.row(&self.cx, &self.progress.rows, None),
         };
         if let Err(reason) = taken {
             self.progress.stop(reason);

@@ -15,6 +15,7 @@ mod encode;
 mod explain;
 mod grouping;
 mod index;
+mod innermost;
 mod matched;
 mod matching;
 mod narrow;

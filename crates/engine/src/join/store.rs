@@ -64,9 +64,11 @@ impl Store {
             }));
         }
         if let Some(row) = self.rows.last_mut() {
-            row.extend_from_slice(&id.0);
-            row.extend_from_slice(&(chunk as u32).to_le_bytes());
-            row.extend_from_slice(&(at as u32).to_le_bytes());
+            let mut header = [0; HEADER];
+            header[..16].copy_from_slice(&id.0);
+            header[16..20].copy_from_slice(&(chunk as u32).to_le_bytes());
+            header[20..].copy_from_slice(&(at as u32).to_le_bytes());
+            row.extend_from_slice(&header);
             row.extend_from_slice(slots);
             self.tokens.push(token);
             self.len += 1;
