@@ -31,7 +31,7 @@ const PAGE_OVERHEAD: u64 = 256;
 /// Blocks that are handed to the store together.
 const TOGETHER: usize = 16;
 /// What the lengths of a key and a value take in a block at most.
-const LENGTHS: u64 = 20;
+const LENGTHS: usize = 20;
 /// What an entry that was taken out of a block takes besides its bytes, roughly.
 const HEAD: u64 = 256;
 
@@ -176,7 +176,7 @@ impl Spill {
     }
 
     fn cost_of(&self, entry: u64) -> u64 {
-        (self.block as u64).max(entry + LENGTHS) + entry + HEAD
+        (self.block as u64).max(entry + LENGTHS as u64) + entry + HEAD
     }
 
     /// Whether another run can be read where reading takes so many bytes.
@@ -265,7 +265,7 @@ impl Writer {
     pub(crate) fn push(&mut self, spill: &Spill, key: &[u8], value: &[u8]) -> Result<(), StateError> {
         let entry = key.len() + value.len();
         self.run.largest = self.run.largest.max(entry as u64);
-        if !self.block.is_empty() && self.block.len() + entry + LENGTHS as usize > spill.block {
+        if !self.block.is_empty() && self.block.len() + entry + LENGTHS > spill.block {
             self.end_block(spill);
             if self.bytes >= TOGETHER * spill.block {
                 self.bytes = 0;
