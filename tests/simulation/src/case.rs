@@ -92,6 +92,8 @@ pub struct Case {
     pub looks_back: bool,
     /// Bytes that it may hold, if they are few.
     pub budget: Option<u64>,
+    /// Whether results say more than they have to, so that few of them are many bytes.
+    pub padded: bool,
     /// Whether the component keeps its messages, and acks them when that is durable.
     pub kept: bool,
     /// Recipients.
@@ -103,6 +105,11 @@ pub struct Case {
 }
 
 const MS: i64 = 1000;
+
+/// What results say more than they have to.
+pub fn pad() -> String {
+    "x".repeat(400)
+}
 
 impl Case {
     /// Of a seed.
@@ -183,6 +190,7 @@ impl Case {
             idle: vec![None; inputs],
             looks_back: false,
             budget: None,
+            padded: false,
             kept: random.random_bool(0.3),
             outputs: random.random_range(1..3),
             messages: Vec::new(),
@@ -223,6 +231,7 @@ impl Case {
         let leaves = self.brokers.len() <= 2 && self.event_time && self.kept;
         if leaves && self.idle.iter().all(Option::is_none) && random.random_bool(0.6) {
             self.budget = Some(random.random_range(1..16) * 1024);
+            self.padded = random.random_bool(0.5);
         }
     }
 
@@ -324,7 +333,11 @@ impl Case {
                 vec![]
             },
             having: None,
-            select: Some(format!("[window.start, window.end, {select}]")),
+            select: Some(if self.padded {
+                format!("[window.start, window.end, '{}', {select}]", pad())
+            } else {
+                format!("[window.start, window.end, {select}]")
+            }),
             emit: self.emit,
             trigger: None,
         }

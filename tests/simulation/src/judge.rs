@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use streaming_engine::event::Event;
 use streaming_engine::query::{Emit, JoinKind, Windows};
 
-use crate::case::Broker;
+use crate::case::{Broker, pad};
 use crate::world::World;
 
 impl World<'_> {
@@ -32,9 +32,11 @@ impl World<'_> {
             || self.was_cut(row)
     }
 
-    /// Whether a row is one of a window that had no room for all of them.
+    /// Whether a row had no room in its window, which said so.
     fn was_cut(&self, row: &str) -> bool {
-        self.cut.contains(&bounds(row))
+        let window = bounds(row);
+        let made = || self.made.get(&window).is_some_and(|(rows, _)| rows.contains(row));
+        self.cut.contains_key(&window) && !made()
     }
 
     /// Everything has come to rest.
@@ -68,12 +70,36 @@ impl World<'_> {
             if times == 0 && self.is_exact() {
                 return Err(format!("{row} should not have come"));
             }
-            if ids.len() > times && self.is_exact() && self.names_last() && !self.was_cut(row) {
+            if ids.len() > times && self.is_exact() && self.names_last() {
                 return Err(format!("{row} came as {ids:?}"));
             }
         }
+        self.judge_cut()?;
         self.judge_late()?;
         self.judge_updates()
+    }
+
+    /// Who says that a window has no room for its results has filled what there is, and says it once.
+    fn judge_cut(&self) -> Result<(), String> {
+        let session = matches!(self.case.windows, Windows::Session { .. });
+        for (window, ids) in &self.cut {
+            let Some(budget) = self.case.budget.filter(|_| self.case.emit != Emit::Each) else {
+                return Err(format!("{window:?} is cut short, and there is room"));
+            };
+            let (rows, bytes) = self.made.get(window).cloned().unwrap_or_default();
+            let room = if self.case.emit == Emit::Batch {
+                budget / 2
+            } else {
+                0
+            };
+            if rows.is_empty() || (bytes as u64) <= room {
+                return Err(format!("{window:?} is cut short at {bytes} bytes of {room}"));
+            }
+            if ids.len() > 1 && !session && self.is_exact() && self.names_last() {
+                return Err(format!("{window:?} is cut short as {ids:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Each late message has gone where they go, and is counted.
@@ -178,7 +204,7 @@ impl World<'_> {
 }
 
 /// A row's window.
-fn bounds(row: &str) -> (i64, i64) {
+pub(crate) fn bounds(row: &str) -> (i64, i64) {
     let fields: Vec<Value> = serde_json::from_str(row).unwrap_or_default();
     let bound = |at: usize| fields.get(at).and_then(Value::as_i64).unwrap_or_default();
     (bound(0), bound(1))
@@ -225,6 +251,7 @@ fn row(row: Value) -> Result<String, String> {
     let Value::Array(mut fields) = row else {
         return Err(format!("no row: {row}"));
     };
+    fields.retain(|field| *field != pad());
     for field in fields.iter_mut().take(2) {
         let time = field
             .as_str()

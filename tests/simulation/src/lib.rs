@@ -23,6 +23,8 @@ pub struct Stats {
     pub deliveries: u64,
     /// Deaths of the component.
     pub crashes: u64,
+    /// Windows that had no room for all of their results.
+    pub cut: u64,
 }
 
 impl Stats {
@@ -32,6 +34,7 @@ impl Stats {
         self.rows += other.rows;
         self.deliveries += other.deliveries;
         self.crashes += other.crashes;
+        self.cut += other.cut;
     }
 }
 

@@ -5,7 +5,7 @@ use streaming_engine::component::{Effect, Target};
 use streaming_engine::delivery::Answer;
 
 use crate::case::Message;
-use crate::judge::{canonical, cut_window, group, text};
+use crate::judge::{bounds, canonical, cut_window, group, text};
 use crate::oracle;
 use crate::world::{End, World};
 
@@ -54,7 +54,9 @@ impl World<'_> {
             }
             (_, Target::DeadLetter(_)) => {
                 self.dead.extend(content);
-                self.cut.extend(cut);
+                if let Some(window) = cut {
+                    self.cut.entry(window).or_default().insert(event.id.clone());
+                }
                 Answer::Accepted
             }
         };
@@ -90,6 +92,13 @@ impl World<'_> {
                         .or_insert_with(|| data.clone());
                     if *known != data && bounds_hold {
                         return Err(End::Wrong(format!("id {} names {known} and {data}", event.id)));
+                    }
+                    if let Target::Output(_) = to {
+                        let rows = canonical(&event)?;
+                        let window = rows.first().map(|row| bounds(row)).unwrap_or_default();
+                        let made = self.made.entry(window).or_default();
+                        made.0.extend(rows);
+                        made.1 = made.1.max(event.data().len());
                     }
                     self.say(|| format!("send {} to {to:?}: {}", event.id, text(&event.data())));
                     self.in_flight.push((id, to, event));

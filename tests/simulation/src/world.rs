@@ -49,8 +49,10 @@ pub struct World<'a> {
     pub(crate) accepted: BTreeMap<(usize, String), BTreeSet<String>>,
     pub(crate) refused: BTreeSet<(usize, String)>,
     pub(crate) dead: BTreeSet<String>,
-    /// Windows that had no room for all of their results, and said so.
-    pub(crate) cut: BTreeSet<(i64, i64)>,
+    /// Windows that had no room for all of their results, and said so: under which ids.
+    pub(crate) cut: BTreeMap<(i64, i64), BTreeSet<String>>,
+    /// Rows that were ever sent, by window; and the most bytes that were sent of a window at once.
+    pub(crate) made: BTreeMap<(i64, i64), (BTreeSet<String>, usize)>,
     pub(crate) ids: BTreeMap<String, String>,
     pub(crate) steps: u64,
     pub(crate) crashes: VecDeque<u64>,
@@ -128,7 +130,8 @@ impl<'a> World<'a> {
             accepted: BTreeMap::new(),
             refused: BTreeSet::new(),
             dead: BTreeSet::new(),
-            cut: BTreeSet::new(),
+            cut: BTreeMap::new(),
+            made: BTreeMap::new(),
             ids: BTreeMap::new(),
             steps: 0,
             crashes: case.crashes.iter().copied().collect(),
@@ -172,6 +175,7 @@ impl<'a> World<'a> {
         self.judge()?;
         self.stats.messages = self.case.messages.len() as u64;
         self.stats.rows = self.expected.len() as u64;
+        self.stats.cut = self.cut.len() as u64;
         Ok(self.stats)
     }
 
@@ -314,10 +318,11 @@ impl<'a> World<'a> {
                 return Ok(());
             }
         }
-        // Whoever is waited for has no more to say, which only the end of a simulation brings about. What a broker has
-        // under way may come to a paused input all the same.
+        // Whoever is waited for has no more to say, which only the end of a simulation brings about; it is not paused. What a
+        // broker has under way may come to a paused input all the same.
         let speaks = |input: &usize| self.next_arrival(*input).is_some();
         if self.case.budget.is_some()
+            && self.paused.contains(&false)
             && let Some(input) = (0..self.waiting.len()).find(speaks)
         {
             return self.deliver(input);
