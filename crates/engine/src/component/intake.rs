@@ -87,11 +87,13 @@ impl Component {
         let input = &mut self.inputs[message.input];
         let decoded = input
             .decoder
-            .decode(message.payload, layout, extra, &mut self.row)?;
-        if spec.keeps_messages() {
+            .decode(message.payload, layout, extra, &mut self.row);
+        if spec.keeps_messages()
+            && let Ok(decoded) = &decoded
+        {
             self.row.set_json(layout.slots(), &decoded.data);
         }
-        Ok(decoded)
+        decoded
     }
 
     /// The window that a message goes to: that of when it was received, but none before the oldest open window or

@@ -6,8 +6,8 @@ use crate::counters::CutShort;
 use crate::query::JoinKind;
 
 impl Matching<'_> {
-    /// Encodes rows of the messages that the innermost step has found, one after the other, as far as `work` goes. False
-    /// if it can't be done so, or none is left.
+    /// Encodes rows of the messages that the innermost step has found, one after the other, as far as `work` goes.
+    /// False if it can't be done so, or none is left.
     pub(super) fn encode_found(&mut self, work: &mut u64) -> bool {
         let (plan, sides) = (self.plan, self.sides);
         let depth = self.progress.frames.len();

@@ -26,6 +26,8 @@ pub(super) struct Store {
     tokens: Tokens,
     /// Bytes of chunks that will not grow any more.
     full: usize,
+    /// Bytes of all of them.
+    chunks: usize,
 }
 
 impl Store {
@@ -37,6 +39,7 @@ impl Store {
             texts: Vec::new(),
             tokens: Tokens::default(),
             full: 0,
+            chunks: 0,
         }
     }
 
@@ -51,9 +54,10 @@ impl Store {
     #[allow(clippy::cast_possible_truncation)]
     pub(super) fn push(&mut self, id: Id, token: u64, (slots, text): (&[u8], &str), like: Option<u32>) {
         self.stride = HEADER + slots.len();
-        let (chunk, at) = like
-            .and_then(|row| self.find_text(row as usize, text))
-            .unwrap_or_else(|| self.push_text(text));
+        let known = like.and_then(|row| self.find_text(row as usize, text));
+        // The first chunk grows as it fills: it is not worth telling when.
+        let grows = known.is_none() || self.len < ROWS || self.len.is_multiple_of(ROWS);
+        let (chunk, at) = known.unwrap_or_else(|| self.push_text(text));
         if self.len.is_multiple_of(ROWS) {
             self.full += self.rows.last().map_or(0, Vec::capacity);
             // The first chunk grows as it fills, all others are sure to be needed.
@@ -73,6 +77,16 @@ impl Store {
             self.tokens.push(token);
             self.len += 1;
         }
+        if grows {
+            self.chunks = self.count_chunks();
+        }
+    }
+
+    fn count_chunks(&self) -> usize {
+        self.full
+            + self.rows.last().map_or(0, Vec::capacity)
+            + self.texts.last().map_or(0, String::capacity)
+            + (self.rows.capacity() + self.texts.capacity()) * size_of::<String>()
     }
 
     /// Forgets all rows, but not the handles of their messages.
@@ -177,12 +191,9 @@ impl Store {
     }
 
     /// Bytes allocated.
+    #[inline]
     pub(super) fn bytes(&self) -> usize {
-        self.full
-            + self.rows.last().map_or(0, Vec::capacity)
-            + self.texts.last().map_or(0, String::capacity)
-            + (self.rows.capacity() + self.texts.capacity()) * size_of::<String>()
-            + self.tokens.bytes()
+        self.chunks + self.tokens.bytes()
     }
 }
 

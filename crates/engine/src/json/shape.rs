@@ -34,10 +34,9 @@ pub(super) struct Shape {
 struct Member {
     start: usize,
     end: usize,
-    /// The first eight bytes of `"name":`, or all if there are fewer, as the mask says; and the last eight.
-    head: u64,
-    mask: u64,
-    tail: [u8; 8],
+    /// The first sixteen bytes of `"name":`, or all if there are fewer, as the mask says.
+    head: u128,
+    mask: u128,
     prefix: u64,
     /// Where the layout has it.
     found: Cell<Found>,
@@ -54,19 +53,19 @@ enum Goes {
 }
 
 impl Member {
-    /// Whether `rest` begins with it, which is `text`.
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether `rest` begins with it, which is somewhere in `text`.
     #[inline]
     fn begins(&self, rest: &[u8], text: &[u8]) -> bool {
-        let Some(first) = rest.first_chunk() else {
-            return rest.starts_with(text);
-        };
-        let len = self.end - self.start;
-        (u64::from_le_bytes(*first) ^ self.head) & self.mask == 0
-            && match len {
-                0..=8 => true,
-                9..=16 => rest.get(len - 8..).and_then(<[u8]>::first_chunk) == Some(&self.tail),
-                _ => rest.starts_with(text),
-            }
+        match rest.first_chunk() {
+            Some(first) if self.len() <= 16 => (u128::from_le_bytes(*first) ^ self.head) & self.mask == 0,
+            _ => text
+                .get(self.start..self.end)
+                .is_some_and(|name| rest.starts_with(name)),
+        }
     }
 }
 
@@ -92,11 +91,11 @@ impl Shape {
     #[inline]
     pub(super) fn next(&mut self, rest: &[u8]) -> Option<(Name<'_>, usize)> {
         let member = self.members.get(self.at).filter(|_| self.follows)?;
-        let len = member.end - member.start;
-        let text = self.text.get(member.start..member.end)?;
-        if !member.begins(rest, text) {
+        if !member.begins(rest, &self.text) {
             return None;
         }
+        let len = member.len();
+        let text = self.text.get(member.start..member.end)?;
         self.at += 1;
         let name = Name {
             text: text.get(1..len - 2)?,
@@ -147,14 +146,17 @@ impl Shape {
         self.learns &= usual && self.members.len() < PAIRWISE && end <= KEEP;
         if self.learns {
             self.text.extend_from_slice(text);
-            let shift = 8 * (8 - text.len().min(8));
+            let mut head = [0; 16];
+            let mut mask = [0; 16];
+            for ((head, mask), byte) in head.iter_mut().zip(&mut mask).zip(text) {
+                (*head, *mask) = (*byte, u8::MAX);
+            }
             self.settled = false;
             self.members.push(Member {
                 start,
                 end,
-                head: Name::at(text, 0, text.len()).prefix,
-                mask: u64::MAX >> shift,
-                tail: text.last_chunk().copied().unwrap_or_default(),
+                head: u128::from_le_bytes(head),
+                mask: u128::from_le_bytes(mask),
                 prefix: name.prefix,
                 found: Cell::default(),
                 goes: Goes::Ask,
@@ -186,20 +188,19 @@ impl Shape {
     }
 
     /// Scans the members of an object as long as they are the expected ones, without much space around them and with
-    /// values that take no closer look; their brace is at 0. Gives the place after the object's end, or, for whoever looks closer,
-    /// that where the next member begins.
+    /// values that take no closer look; their brace is at 0. Gives the place after the object's end, or, for whoever
+    /// looks closer, that where the next member begins.
     #[inline]
     pub(super) fn follow(&mut self, text: &str, row: &mut RowBuilder) -> Followed {
         let bytes = text.as_bytes();
         let mut pos = 1;
         for member in self.members.get(self.at..).unwrap_or(&[]) {
-            let name = self.text.get(member.start..member.end).unwrap_or(&[]);
             let begin = pos + usize::from(bytes.get(pos) == Some(&b' '));
             let rest = bytes.get(begin..).unwrap_or(&[]);
-            if member.goes == Goes::Ask || !member.begins(rest, name) {
+            if member.goes == Goes::Ask || !member.begins(rest, &self.text) {
                 break;
             }
-            let at = begin + name.len();
+            let at = begin + member.len();
             let at = at + usize::from(bytes.get(at) == Some(&b' '));
             let Some(end) = value(text, at, member.goes, row) else {
                 break;
