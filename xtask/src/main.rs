@@ -9,6 +9,7 @@ mod faults;
 mod fuzz;
 mod images;
 mod lines;
+mod redis;
 mod sdk;
 mod setup;
 mod shell;

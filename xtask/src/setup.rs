@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cluster, sdk, shell};
+use crate::{cluster, redis, sdk, shell};
 
 const DENY: &str = "0.20.2";
 const GO_MINOR: u32 = 23;
@@ -14,6 +14,9 @@ const GO_MINOR: u32 = 23;
 pub(crate) fn run() -> Result<()> {
     programs(&[COMPILERS, BROKERS, CONTAINERS, JAVA].concat())?;
     sdk::install()?;
+    if let Some(child) = redis::start()? {
+        redis::finish(child)?;
+    }
     if let Some(child) = start_deny()? {
         finish_deny(child)?;
     }
@@ -48,10 +51,10 @@ pub(crate) const BROKERS: &[Program] = &[
     Program::new("openssl", "openssl", "openssl, to make certificates"),
 ];
 
-/// What Flink needs.
+/// What Flink needs, and the oldest Redis to be fetched.
 pub(crate) const JAVA: &[Program] = &[
     Program::new("javac", "openjdk-17-jdk-headless", "a Java compiler"),
-    Program::new("mvn", "maven", "Maven, to fetch Flink"),
+    Program::new("mvn", "maven", "Maven, to fetch Flink and Redis 6.2"),
 ];
 
 /// What images and a node need.

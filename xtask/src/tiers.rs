@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::setup::{BROKERS, CONTAINERS, JAVA, Program};
-use crate::{bench, binaries, cluster, crds, e2e, faults, fuzz, lines, sdk, setup, shell, simulate};
+use crate::{bench, binaries, cluster, crds, e2e, faults, fuzz, lines, redis, sdk, setup, shell, simulate};
 
 struct Tier {
     name: &'static str,
@@ -50,7 +50,7 @@ const TIERS: &[Tier] = &[
         name: "test",
         about: "unit, property, golden and command-line tests; expressions against cel-go; real brokers",
         budget: 16,
-        needs: &[BROKERS],
+        needs: &[BROKERS, JAVA],
         run: || shell::sh("cargo test --workspace --exclude control-plane --exclude flink-parity --locked"),
     },
     Tier {
@@ -167,6 +167,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     let start = Instant::now();
     // Built beside the Rust tiers and awaited by the last one.
     let mut building = if has("deny") { setup::start_deny()? } else { None };
+    let mut fetching = if has("test") { redis::start()? } else { None };
     let mut programs = if has("control-plane") || has("cluster") {
         cluster::start_build(has("cluster"))?
     } else {
@@ -184,6 +185,11 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
             && let Some(child) = building.take()
         {
             setup::finish_deny(child)?;
+        }
+        if tier.name == "test"
+            && let Some(child) = fetching.take()
+        {
+            redis::finish(child)?;
         }
         if let ("control-plane" | "cluster", Some(build)) = (tier.name, &mut programs) {
             cluster::wait_for_build(build, tier.name == "cluster")?;

@@ -8,7 +8,7 @@ use streaming_plan::Plan;
 use streaming_sidecar::Brokers;
 use streaming_sidecar::broker::{Broker, open};
 use tempfile::TempDir;
-use test_brokers::Redis;
+use test_brokers::{Redis, RedisServer};
 
 use crate::common::{Running, http_until, input, plan, publish, take};
 use crate::delivery::all;
@@ -22,7 +22,7 @@ struct Bed {
 impl Bed {
     fn start() -> Bed {
         Bed {
-            redis: Redis::with_password("first").unwrap(),
+            redis: RedisServer::installed().with_password("first").unwrap(),
             folder: tempfile::tempdir().unwrap(),
         }
     }

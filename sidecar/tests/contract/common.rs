@@ -1,6 +1,7 @@
 //! Brokers to ask, and the words in which behaviours are asked for.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use streaming_sidecar::broker::embedded::Embedded;
 use streaming_sidecar::broker::{
     Acker, Broker, BrokerError, Consumer, Message, Outgoing, Received, Sink, Source, Subscription, open,
 };
-use test_brokers::{Mosquitto, RabbitMq, Redis};
+use test_brokers::{Mosquitto, RabbitMq, Redis, RedisServer};
 
 /// Nothing here takes that long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -44,6 +45,12 @@ impl Bed {
 
     pub(crate) fn redis() -> Bed {
         static SERVER: LazyLock<Redis> = LazyLock::new(|| Redis::start().unwrap());
+        Bed::of(connect_redis(&SERVER))
+    }
+
+    /// Redis 6.2.
+    pub(crate) fn redis_older() -> Bed {
+        static SERVER: LazyLock<Redis> = LazyLock::new(|| older_redis().start().unwrap());
         Bed::of(connect_redis(&SERVER))
     }
 
@@ -97,6 +104,17 @@ impl Bed {
         let consumers: Vec<Consumer> = groups.iter().map(consumer).collect();
         self.broker.sink(&consumers).await.unwrap()
     }
+}
+
+/// The oldest Redis that is supported.
+pub(crate) fn older_redis() -> RedisServer {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/redis-6.2/redis-server");
+    assert!(
+        program.exists(),
+        "Redis 6.2 is not at {}: `cargo xtask setup` fetches it",
+        program.display()
+    );
+    RedisServer::at(program)
 }
 
 /// The node that the tests share: starting one takes seconds.

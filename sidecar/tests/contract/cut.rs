@@ -19,7 +19,14 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn redis() -> Bed {
-        let server = Redis::start().unwrap();
+        Bed::of_redis(Redis::start().unwrap())
+    }
+
+    pub(crate) fn redis_older() -> Bed {
+        Bed::of_redis(common::older_redis().start().unwrap())
+    }
+
+    fn of_redis(server: Redis) -> Bed {
         Bed::new(server.port(), Protocol::Redis, "redisHost", "", Box::new(server))
     }
 

@@ -25,6 +25,7 @@ const LISTS: &[Case] = &[
     backlog::LIST,
     encrypted::LIST,
     lines::LIST,
+    streams::LIST,
 ];
 
 /// Makes a test of every behaviour of a suite for every broker that has it.
@@ -56,7 +57,7 @@ macro_rules! contract {
 
 mod contract {
     contract! {
-        behaviours, [embedded redis rabbitmq mqtt]:
+        behaviours, [embedded redis redis_older rabbitmq mqtt]:
         messages_come_in_order
         what_was_published_before_the_consumer_is_up_waits_for_it
         acked_messages_are_gone
@@ -94,7 +95,7 @@ mod older {
 /// Where the consumers of a group share what was there before they came.
 mod backlog {
     contract! {
-        behaviours, [embedded redis rabbitmq]:
+        behaviours, [embedded redis redis_older rabbitmq]:
         a_backlog_is_not_read_ahead_without_bound
     }
 }
@@ -110,7 +111,25 @@ mod encrypted {
 /// Where connections can be lost.
 mod lines {
     contract! {
-        cut, [redis rabbitmq mqtt]:
+        cut, [redis redis_older rabbitmq mqtt]:
         a_connection_that_is_cut_costs_no_message
+    }
+}
+
+/// Redis's own.
+mod streams {
+    contract! {
+        redis, [redis redis_older]:
+        the_layout_is_dapr_s
+        an_entry_of_another_form_is_a_message_that_is_no_json
+        a_flushed_server_is_read_on_from
+        what_was_trimmed_while_it_was_pending_does_not_come_again
+        streams_are_kept_short
+        a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_holds
+        what_was_trimmed_while_a_dead_consumer_held_it_is_pending_no_more
+        what_a_consumer_leaves_is_claimed_at_once
+        a_group_that_is_read_stays
+        a_restarted_broker_costs_no_message
+        what_is_refused_is_explained_without_the_password
     }
 }

@@ -1,13 +1,15 @@
-//! What only Redis has.
+//! What only Redis has, in every version that is supported.
 
 use std::time::Duration;
 
 use redis::Commands as _;
 use streaming_plan::Protocol;
 use streaming_sidecar::broker::{Consumer, Received, Subscription};
-use test_brokers::Redis;
+use test_brokers::{Redis, RedisServer};
 
-use crate::common::{Bed, batch, connect, connect_redis, new_topic, numbers, publish, text, texts};
+use crate::common::{
+    self, batch, connect, connect_redis, new_topic, numbers, older_redis, publish, text, texts,
+};
 
 fn client(server: &Redis) -> redis::Connection {
     redis::Client::open(server.url())
@@ -16,13 +18,29 @@ fn client(server: &Redis) -> redis::Connection {
         .unwrap()
 }
 
-fn bed(server: &Redis) -> Bed {
-    Bed::of(connect_redis(server))
+/// A version of Redis: these tests each start a server of it.
+pub(crate) struct Bed(RedisServer);
+
+impl Bed {
+    pub(crate) fn redis() -> Bed {
+        Bed(RedisServer::installed())
+    }
+
+    pub(crate) fn redis_older() -> Bed {
+        Bed(older_redis())
+    }
+
+    fn start(&self) -> Redis {
+        self.0.start().unwrap()
+    }
 }
 
-#[tokio::test]
-async fn the_layout_is_dapr_s() {
-    let server = Redis::start().unwrap();
+fn bed(server: &Redis) -> common::Bed {
+    common::Bed::of(connect_redis(server))
+}
+
+pub(crate) async fn the_layout_is_dapr_s(version: &Bed) {
+    let server = version.start();
     let mut client = client(&server);
     let sink = bed(&server).sink("t", &[]).await;
     publish(&sink, "t", ["{}"]).await;
@@ -44,9 +62,8 @@ async fn the_layout_is_dapr_s() {
     assert_eq!(groups.groups[0].pending, 0);
 }
 
-#[tokio::test]
-async fn an_entry_of_another_form_is_a_message_that_is_no_json() {
-    let server = Redis::start().unwrap();
+pub(crate) async fn an_entry_of_another_form_is_a_message_that_is_no_json(version: &Bed) {
+    let server = version.start();
     let mut reading = bed(&server).subscribe("t", "g").await;
     let mut client = client(&server);
     let _: String = client.xadd("t", "*", &[("temp", "20"), ("unit", "C")]).unwrap();
@@ -60,9 +77,8 @@ async fn an_entry_of_another_form_is_a_message_that_is_no_json() {
     );
 }
 
-#[tokio::test]
-async fn a_flushed_server_is_read_on_from() {
-    let server = Redis::start().unwrap();
+pub(crate) async fn a_flushed_server_is_read_on_from(version: &Bed) {
+    let server = version.start();
     let bed = bed(&server);
     let mut reading = bed.subscribe("t", "g").await;
     let sink = bed.sink("t", &["g"]).await;
@@ -75,9 +91,8 @@ async fn a_flushed_server_is_read_on_from() {
     reading.ack(before.iter().chain(&after)).await;
 }
 
-#[tokio::test]
-async fn what_was_trimmed_while_it_was_pending_does_not_come_again() {
-    let server = Redis::start().unwrap();
+pub(crate) async fn what_was_trimmed_while_it_was_pending_does_not_come_again(version: &Bed) {
+    let server = version.start();
     let bed = bed(&server);
     let mut first = bed.subscribe("t", "g").await;
     let sink = bed.sink("t", &["g"]).await;
@@ -92,9 +107,8 @@ async fn what_was_trimmed_while_it_was_pending_does_not_come_again() {
     assert_eq!(pending.count(), 1);
 }
 
-#[tokio::test]
-async fn streams_are_kept_short() {
-    let server = Redis::start().unwrap();
+pub(crate) async fn streams_are_kept_short(version: &Bed) {
+    let server = version.start();
     let host = format!("127.0.0.1:{}", server.port());
     let broker = connect(Protocol::Redis, &[("redisHost", &host), ("maxLenApprox", "100")]);
     let sink = broker.sink(&[]).await.unwrap();
@@ -103,16 +117,15 @@ async fn streams_are_kept_short() {
     assert!((100..1000).contains(&length), "{length}");
 }
 
-#[tokio::test]
-async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_holds() {
-    let server = Redis::start().unwrap();
+pub(crate) async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_holds(version: &Bed) {
+    let server = version.start();
     let host = format!("127.0.0.1:{}", server.port());
     let quick = [
         ("redisHost", &*host),
         ("processingTimeout", "600ms"),
         ("redeliverInterval", "50ms"),
     ];
-    let bed = Bed::of(connect(Protocol::Redis, &quick));
+    let bed = common::Bed::of(connect(Protocol::Redis, &quick));
     let sink = bed.sink("t", &["g"]).await;
     let mut dead = bed.member("t", "g", "g-0", Some(10)).await.unwrap();
     publish(&sink, "t", ["of the dead"]).await;
@@ -129,10 +142,40 @@ async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_hol
     live.ack(&taken).await;
 }
 
+pub(crate) async fn what_was_trimmed_while_a_dead_consumer_held_it_is_pending_no_more(version: &Bed) {
+    let server = version.start();
+    let host = format!("127.0.0.1:{}", server.port());
+    let quick = [
+        ("redisHost", &*host),
+        ("processingTimeout", "100ms"),
+        ("redeliverInterval", "50ms"),
+    ];
+    let bed = common::Bed::of(connect(Protocol::Redis, &quick));
+    let sink = bed.sink("t", &["g"]).await;
+    let mut dead = bed.member("t", "g", "g-0", Some(10)).await.unwrap();
+    publish(&sink, "t", ["a", "b", "c"]).await;
+    let got = dead.take(3).await;
+    drop(dead);
+    let mut client = client(&server);
+    let _: i32 = client.xdel("t", &[&*got[0].position, &*got[2].position]).unwrap();
+    let mut live = bed.member("t", "g", "g-1", Some(10)).await.unwrap();
+    let taken = live.take(1).await;
+    assert_eq!(texts(&taken), ["b"]);
+    live.ack(&taken).await;
+    let start = std::time::Instant::now();
+    loop {
+        let pending: redis::streams::StreamPendingReply = client.xpending("t", "g").unwrap();
+        if pending.count() == 0 {
+            break;
+        }
+        assert!(start.elapsed() < common::PATIENCE, "{pending:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The hold time is a minute, and the test does not wait for it: what comes, comes because it was left.
-#[tokio::test]
-async fn what_a_consumer_leaves_is_claimed_at_once() {
-    let server = Redis::start().unwrap();
+pub(crate) async fn what_a_consumer_leaves_is_claimed_at_once(version: &Bed) {
+    let server = version.start();
     let bed = bed(&server);
     let sink = bed.sink("t", &["g"]).await;
     let mut leaving = bed.member("t", "g", "pod-a", Some(1000)).await.unwrap();
@@ -155,9 +198,8 @@ async fn what_a_consumer_leaves_is_claimed_at_once() {
     assert_eq!(texts(&next.take(1).await), ["later"]);
 }
 
-#[tokio::test]
-async fn a_group_that_is_read_stays() {
-    let server = Redis::start().unwrap();
+pub(crate) async fn a_group_that_is_read_stays(version: &Bed) {
+    let server = version.start();
     let bed = bed(&server);
     let reading = bed.subscribe("t", "g").await;
     let group = Consumer {
@@ -172,9 +214,8 @@ async fn a_group_that_is_read_stays() {
     assert!(groups.groups.is_empty());
 }
 
-#[tokio::test]
-async fn a_restarted_broker_costs_no_message() {
-    let mut server = Redis::start().unwrap();
+pub(crate) async fn a_restarted_broker_costs_no_message(version: &Bed) {
+    let mut server = version.start();
     let bed = bed(&server);
     let mut reading = bed.subscribe("t", "g").await;
     let sink = bed.sink("t", &["g"]).await;
@@ -222,9 +263,8 @@ async fn a_restarted_broker_costs_no_message() {
     assert_eq!(bed.subscribe("t", "g").await.recover().await.len(), 0);
 }
 
-#[tokio::test]
-async fn what_is_refused_is_explained_without_the_password() {
-    let server = Redis::with_password("s3cr3t").unwrap();
+pub(crate) async fn what_is_refused_is_explained_without_the_password(version: &Bed) {
+    let server = version.0.with_password("s3cr3t").unwrap();
     let host = format!("127.0.0.1:{}", server.port());
     let subscription = Subscription {
         topic: new_topic(),

@@ -8,8 +8,9 @@ use std::path::Path;
 use crate::{Case, LISTS};
 
 /// Columns: the name in the suite, and in the documentation.
-const PROTOCOLS: [(&str, &str); 5] = [
-    ("redis", "Redis"),
+const PROTOCOLS: [(&str, &str); 6] = [
+    ("redis", "Redis 7.0"),
+    ("redis_older", "Redis 6.2"),
     ("rabbitmq", "RabbitMQ"),
     ("mqtt", "MQTT 5"),
     ("mqtt_older", "MQTT 3.1.1"),
@@ -17,8 +18,7 @@ const PROTOCOLS: [(&str, &str); 5] = [
 ];
 
 /// Tests that only one protocol has are in files of these names.
-const OWN: [(&str, &str); 3] = [
-    ("redis", include_str!("redis.rs")),
+const OWN: [(&str, &str); 2] = [
     ("rabbitmq", include_str!("rabbitmq.rs")),
     ("mqtt", include_str!("mqtt.rs")),
 ];

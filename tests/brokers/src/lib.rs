@@ -10,5 +10,5 @@ mod tls;
 pub use mosquitto::Mosquitto;
 pub use process::{Process, free_port};
 pub use rabbitmq::RabbitMq;
-pub use redis::Redis;
+pub use redis::{Redis, RedisServer};
 pub use tls::{Authority, SERVER_NAME};

@@ -1,6 +1,7 @@
 //! redis-server.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,9 +11,47 @@ use tempfile::TempDir;
 use crate::process::{Process, free_port};
 use crate::tls::Authority;
 
+/// A redis-server that can be started.
+#[derive(Clone, Debug)]
+pub struct RedisServer {
+    program: PathBuf,
+}
+
+impl RedisServer {
+    /// The one that is installed.
+    #[must_use]
+    pub fn installed() -> RedisServer {
+        RedisServer::at("redis-server")
+    }
+
+    /// The one at a path.
+    pub fn at(program: impl Into<PathBuf>) -> RedisServer {
+        RedisServer {
+            program: program.into(),
+        }
+    }
+
+    /// Starts one without a password.
+    ///
+    /// # Errors
+    /// It is not installed, or doesn't come up.
+    pub fn start(&self) -> Result<Redis> {
+        Redis::new(self, |_| Vec::new())
+    }
+
+    /// Starts one that asks for a password.
+    ///
+    /// # Errors
+    /// As for [`RedisServer::start`].
+    pub fn with_password(&self, password: &str) -> Result<Redis> {
+        Redis::new(self, |_| vec!["--requirepass".into(), password.into()])
+    }
+}
+
 /// A Redis that writes every command to disk before it answers, unless it is started to keep nothing.
 #[derive(Debug)]
 pub struct Redis {
+    server: RedisServer,
     port: u16,
     /// What it is told beside what all are.
     more: Vec<OsString>,
@@ -21,12 +60,12 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one without a password.
+    /// Starts the installed one without a password.
     ///
     /// # Errors
-    /// It is not installed, or doesn't come up.
+    /// As for [`RedisServer::start`].
     pub fn start() -> Result<Redis> {
-        Redis::new(|_| Vec::new())
+        RedisServer::installed().start()
     }
 
     /// Starts one without a password that writes nothing to disk.
@@ -34,15 +73,9 @@ impl Redis {
     /// # Errors
     /// As for [`Redis::start`].
     pub fn in_memory() -> Result<Redis> {
-        Redis::new(|_| vec!["--appendonly".into(), "no".into()])
-    }
-
-    /// Starts one that asks for a password.
-    ///
-    /// # Errors
-    /// As for [`Redis::start`].
-    pub fn with_password(password: &str) -> Result<Redis> {
-        Redis::new(|_| vec!["--requirepass".into(), password.into()])
+        Redis::new(&RedisServer::installed(), |_| {
+            vec!["--appendonly".into(), "no".into()]
+        })
     }
 
     /// Starts one that speaks TLS only, and asks its clients for a certificate.
@@ -51,7 +84,7 @@ impl Redis {
     /// As for [`Redis::start`].
     pub fn with_tls(authority: &Authority) -> Result<Redis> {
         let file = |option: &str, name: &str| [option.into(), authority.file(name).into_os_string()];
-        Redis::new(|port| {
+        Redis::new(&RedisServer::installed(), |port| {
             let port = port.to_string();
             // In place of the one that is not encrypted.
             let listen = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "yes"];
@@ -63,9 +96,10 @@ impl Redis {
         })
     }
 
-    fn new(more: impl FnOnce(u16) -> Vec<OsString>) -> Result<Redis> {
+    fn new(server: &RedisServer, more: impl FnOnce(u16) -> Vec<OsString>) -> Result<Redis> {
         let port = free_port()?;
         let mut redis = Redis {
+            server: server.clone(),
             port,
             more: more(port),
             folder: tempfile::Builder::new().prefix("redis-").tempdir()?,
@@ -95,7 +129,7 @@ impl Redis {
     /// # Errors
     /// As for [`Redis::start`].
     pub fn resume(&mut self) -> Result<()> {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.server.program);
         command
             .args([
                 "--bind",

@@ -107,7 +107,12 @@ impl Claims {
         for id in dead.keys() {
             claim.arg(id.to_string());
         }
-        let mut entries = entries::entries(claim.query_async(connection).await?);
+        let (mut entries, nameless) = entries::claimed(claim.query_async(connection).await?);
+        if nameless {
+            let claimed: HashSet<Id> = entries.iter().map(|entry| entry.id).collect();
+            let missing = dead.keys().filter(|id| !claimed.contains(*id));
+            entries.extend(gone(connection, member, missing).await?);
+        }
         entries.sort_by_key(|entry| entry.id);
         let deliveries = |entry: &Entry| dead.get(&entry.id).copied().unwrap_or(0);
         Ok(entries
@@ -116,6 +121,28 @@ impl Claims {
             .map(|(n, e)| (e, n))
             .collect())
     }
+}
+
+/// Those of some entries that are in the stream no more. Before Redis 7.0 they stay pending when they are claimed, and the
+/// answer has nothing in their place, not even the id; from 7.0 on the claim ends them.
+async fn gone(
+    connection: &mut MultiplexedConnection,
+    member: &Member,
+    ids: impl Iterator<Item = &Id>,
+) -> RedisResult<Vec<Entry>> {
+    let mut gone = Vec::new();
+    for id in ids {
+        let mut range = redis::cmd("XRANGE");
+        let text = id.to_string();
+        range.arg(&*member.topic).arg(&text).arg(&text);
+        if entries::entries(range.query_async(connection).await?).is_empty() {
+            gone.push(Entry {
+                id: *id,
+                payload: None,
+            });
+        }
+    }
+    Ok(gone)
 }
 
 /// Touches what is held, so that no other consumer takes it for abandoned. Runs until it is dropped.

@@ -25,7 +25,14 @@ pub(super) fn read(answer: Value) -> Vec<Entry> {
         .unwrap_or_default()
 }
 
-/// The entries in an answer to XCLAIM, or in one stream of XREADGROUP's.
+/// The entries in an answer to XCLAIM, and whether it has places with nothing in them.
+pub(super) fn claimed(list: Value) -> (Vec<Entry>, bool) {
+    let list = array(list);
+    let nameless = list.contains(&Value::Nil);
+    (entries(Value::Array(list)), nameless)
+}
+
+/// The entries in an answer to XRANGE, or in one stream of XREADGROUP's.
 pub(super) fn entries(list: Value) -> Vec<Entry> {
     array(list).into_iter().filter_map(entry).collect()
 }
@@ -132,6 +139,16 @@ mod tests {
             assert_eq!(read(answer), []);
         }
         assert_eq!(entries(list([list([text("x"), Value::Nil]), list([])])), []);
+    }
+
+    #[test]
+    fn what_is_claimed_may_have_no_name() {
+        let there = || list([text("1-0"), list([text("data"), text("{}")])]);
+        assert_eq!(claimed(list([there()])), (entries(list([there()])), false));
+        assert_eq!(
+            claimed(list([Value::Nil, there()])),
+            (entries(list([there()])), true)
+        );
     }
 
     #[test]
