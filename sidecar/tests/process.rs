@@ -79,6 +79,41 @@ async fn a_join_over_redis_and_rabbitmq_survives_a_termination_under_load() {
     assert!(!log.contains("guest:guest"), "{log}");
 }
 
+/// The window's messages are taken back several times before it ends, and come again each time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_rabbitmq_does_not_wait_for_loses_nothing() {
+    const WINDOW: u64 = 6000;
+    let rabbitmq = RabbitMq::with_consumer_timeout(1500).unwrap();
+    let role = join(["t", "p"], WINDOW, "Batch", [Some("t.k == p.k"), Some("t.k")]);
+    let broker = json!({"a": {"protocol": "rabbitmq", "properties": {"host": rabbitmq.url()}}});
+    let inputs = json!([input("t", "a", "t"), input("p", "a", "p")]);
+    let plan = plan(&role, &inputs, &json!({"clusterStreams": broker}));
+    let recipient = Recipient::start().await;
+    let setting = Setting::new(&plan, recipient.address);
+    let sidecar = setting.start();
+    ready(&sidecar).await;
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let left = WINDOW - u64::try_from(since).unwrap() % WINDOW;
+    tokio::time::sleep(Duration::from_millis(left)).await;
+    let broker = open("a", &plan.cluster_streams["a"]).unwrap();
+    for topic in ["t", "p"] {
+        publish(&*broker, topic, (0..100).map(|k| json!({"k": k}))).await;
+    }
+    recipient.until(|got| !got.is_empty()).await;
+    let rows: Vec<u64> = (0..100).collect();
+    assert_eq!(recipient.got()[0].body, json!(rows), "{}", setting.log());
+    assert_eq!(sidecar.terminate().code(), Some(0), "{}", setting.log());
+    let log = setting.log();
+    let taken_back = log
+        .lines()
+        .filter(|line| line.contains("ConsumerTimeout"))
+        .count();
+    assert!(taken_back > 1 && log.contains("raise consumer_timeout"), "{log}");
+    for topic in ["t", "p"] {
+        assert_eq!(take(&*broker, topic, "c", 0).await, [Value::Null; 0], "acked");
+    }
+}
+
 /// The numbers that rows have at a field.
 fn seen(got: &[common::Got], field: &str) -> BTreeSet<u64> {
     let rows = got.iter().flat_map(|g| match &g.body {

@@ -428,3 +428,37 @@ async fn an_event_in_binary_mode_comes_in_structured_mode() {
         r#"{"datacontenttype":"application/json","id":"7","source":"/meter","specversion":"1.0","type":"reading","data":{"watts": 1.5}}"#
     );
 }
+
+#[tokio::test]
+async fn what_is_held_for_longer_than_the_broker_waits_comes_again_and_why_is_said() {
+    let server = RabbitMq::with_consumer_timeout(1000).unwrap();
+    let bed = Bed::of(connect(Protocol::RabbitMq, &[("host", &server.url())]));
+    let mut first = bed.subscribe("t", "g").await;
+    let sink = bed.sink("t", &["g"]).await;
+    publish(&sink, "t", ["a", "b"]).await;
+    let held = first.take(2).await;
+    let waiting = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Err(error) = first.source.receive().await {
+                return error;
+            }
+        }
+    });
+    let error = waiting.await.expect("nothing is taken back");
+    let said = error.to_string();
+    assert_eq!(
+        (error.reason, error.transient),
+        ("ConsumerTimeout", true),
+        "{said}"
+    );
+    assert!(
+        said.contains("1000 ms") && said.contains("set the property consumerTimeout"),
+        "{said}"
+    );
+    let tokens: Vec<u64> = held.iter().map(|message| message.token).collect();
+    assert!(first.acker.ack(&tokens).await.is_err(), "acked what is not held");
+    let mut second = bed.subscribe("t", "g").await;
+    let again = second.recover().await;
+    assert_eq!(texts(&again), ["a", "b"]);
+    second.ack(&again).await;
+}

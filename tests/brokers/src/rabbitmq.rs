@@ -68,6 +68,19 @@ impl RabbitMq {
         RabbitMq::new(&settings, "rabbitmq_mqtt", port)
     }
 
+    /// Starts one that takes back what a consumer holds unacknowledged for longer than `millis`. It looks every half a second,
+    /// and not every minute.
+    ///
+    /// # Errors
+    /// As for [`RabbitMq::start`].
+    pub fn with_consumer_timeout(millis: u32) -> Result<RabbitMq> {
+        let node = RabbitMq::start()?;
+        for (name, value) in [("consumer_timeout", millis), ("channel_tick_interval", 500)] {
+            node.control(&["eval", &format!("application:set_env(rabbit, {name}, {value}).")])?;
+        }
+        Ok(node)
+    }
+
     /// `settings` and `plugins` beside what all have.
     fn new(settings: &str, plugins: &str, other_port: u16) -> Result<RabbitMq> {
         let epmd_port = free_port()?;
