@@ -6,10 +6,10 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use streaming_plan::{Plan, Protocol, Topic};
+use streaming_plan::{Plan, Topic};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::broker::{BrokerError, Consumer, member};
+use crate::broker::Consumer;
 use crate::retry::Retry;
 use crate::run::Brokers;
 
@@ -53,27 +53,15 @@ async fn remove(plan: &Plan, brokers: &Brokers, topic: &Topic, end: Instant) -> 
     let Some(broker) = brokers.get(&topic.cluster_stream) else {
         return left("the plan has no such ClusterStream".to_owned());
     };
-    let protocol = plan.cluster_streams.get(&topic.cluster_stream);
-    let is_mqtt = protocol.is_some_and(|found| found.protocol == Protocol::Mqtt);
-    let members = match plan.shared.filter(|_| is_mqtt) {
-        Some(members) => (0..members).map(|seat| member(group, seat)).collect(),
-        None => vec![group.clone()],
-    };
-    let consumer = |group: String| Consumer {
+    let consumer = Consumer {
         topic: topic.topic.clone(),
-        group,
+        group: group.clone(),
     };
-    let consumers: Vec<Consumer> = members.into_iter().map(consumer).collect();
+    let members = plan.shared.unwrap_or_default();
     let mut retry = Retry::new(group);
     let mut last = "it did not answer in time".to_owned();
-    let all = async || {
-        for consumer in &consumers {
-            broker.remove(consumer).await?;
-        }
-        Ok::<_, BrokerError>(())
-    };
     loop {
-        match timeout_at(end, all()).await {
+        match timeout_at(end, broker.remove(&consumer, members)).await {
             Ok(Ok(())) => {
                 tracing::info!(
                     cluster_stream = topic.cluster_stream,

@@ -21,6 +21,9 @@ use streaming_plan::Plan;
 use streaming_sidecar::broker::{Broker, Outgoing, Received, Subscription, open};
 use test_brokers::{Mosquitto, RabbitMq, Redis};
 
+/// Pods whose names seat each of three elsewhere.
+const PODS: [&str; 3] = ["one", "two", "pod-a"];
+
 fn three(streams: &Value) -> Plan {
     let role = json!({"kind": "map", "where": null, "select": null});
     let inputs = json!([input("x", "r", "t"), input("y", "q", "t"), input("z", "m", "t/+")]);
@@ -141,23 +144,24 @@ async fn a_tear_down_says_what_is_left_on_a_broker_that_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn the_sessions_of_all_pods_that_share_a_topic_go() {
+async fn the_sessions_of_all_pods_that_share_a_topic_go_and_of_those_that_did() {
     let mosquitto = Mosquitto::start().unwrap();
     let mut plan = three(&json!({
         "r": {"protocol": "redis", "properties": {"redisHost": "127.0.0.1:1"}},
         "q": {"protocol": "rabbitmq", "properties": {"host": "amqp://127.0.0.1:1"}},
         "m": {"protocol": "mqtt", "properties": {"url": mosquitto.url()}},
     }));
-    plan.shared = Some(2);
+    // There were more of them once, and before that one alone.
+    plan.shared = Some(1);
     plan.inputs.retain(|input| input.source.cluster_stream == "m");
     let broker = open("m", &plan.cluster_streams["m"]).unwrap();
     let brokers = [("m".to_owned(), Arc::clone(&broker))].into();
-    let join = async |pod: &str| {
+    let join = async |pod: &str, shared: Option<u32>| {
         let subscription = Subscription {
             topic: "t/+".into(),
             group: "c".into(),
             consumer: pod.into(),
-            shared: Some(2),
+            shared,
             properties: BTreeMap::new(),
             in_flight: Some(9),
         };
@@ -173,20 +177,27 @@ async fn the_sessions_of_all_pods_that_share_a_topic_go() {
             content_type: "application/json",
             payload: what.into(),
         };
-        for outcome in sink.publish(vec![message; 4]).await {
+        for outcome in sink.publish(vec![message; 12]).await {
             outcome.unwrap();
         }
     };
-    drop([join("c-0").await, join("c-1").await]);
+    let joined = async || {
+        let mut joined = vec![join("c", None).await];
+        for pod in PODS {
+            joined.push(join(pod, Some(3)).await);
+        }
+        joined
+    };
+    drop(joined().await);
     say("1").await;
     let left = streaming_sidecar::tear_down(&plan, &brokers, common::PATIENCE).await;
     assert_eq!(left, []);
-    let mut pods = [join("c-0").await, join("c-1").await];
+    let mut anew = joined().await;
     say("2").await;
-    let [(one, _), (two, _)] = &mut pods;
-    let first = tokio::select! {
-        first = one.receive() => first,
-        first = two.receive() => first,
-    };
-    assert!(matches!(first, Ok(Received::Messages(messages)) if &messages[0].payload[..] == b"2"));
+    for (source, _) in &mut anew {
+        let first = tokio::time::timeout(common::PATIENCE, source.receive())
+            .await
+            .unwrap();
+        assert!(matches!(first, Ok(Received::Messages(messages)) if &messages[0].payload[..] == b"2"));
+    }
 }

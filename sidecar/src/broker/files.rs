@@ -117,8 +117,8 @@ impl Broker for FromFiles {
         }))
     }
 
-    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
-        self.0.open()?.broker.remove(consumer).await
+    async fn remove(&self, consumer: &Consumer, members: u32) -> Result<(), BrokerError> {
+        self.0.open()?.broker.remove(consumer, members).await
     }
 }
 

@@ -147,11 +147,13 @@ pub trait Broker: Send + Sync {
     async fn sink(&self, consumers: &[Consumer]) -> Result<Arc<dyn Sink>, BrokerError>;
 
     /// Takes away what the broker keeps for a group that reads a topic: its queue, consumer group or session, with what
-    /// waits there. The topic itself stays, and what isn't there is no error.
+    /// waits there. The topic itself stays, and what isn't there is no error. `members` of the group have shared the topic,
+    /// for brokers that keep something for each.
     ///
     /// # Errors
-    /// As for [`Broker::subscribe`]; and, as transient, that somebody still reads as this group.
-    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError>;
+    /// As for [`Broker::subscribe`]; and that somebody still reads as this group: as transient, unless asking again would
+    /// disturb who reads.
+    async fn remove(&self, consumer: &Consumer, members: u32) -> Result<(), BrokerError>;
 }
 
 /// A group that reads a topic, whether or not it is up.
@@ -161,12 +163,6 @@ pub struct Consumer {
     pub topic: String,
     /// The group.
     pub group: String,
-}
-
-/// What one of the members of a group is called that each have a session of their own: by its seat, not by its pod, so
-/// that the pod that comes after it goes on where it stopped. Components have no dots in their names.
-pub fn member(group: &str, seat: u32) -> String {
-    format!("{group}.{seat}")
 }
 
 /// Why a broker didn't do what it was asked to.

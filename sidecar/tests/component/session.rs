@@ -59,8 +59,8 @@ impl Broker for Weak {
         self.inner.sink(consumers).await
     }
 
-    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
-        self.inner.remove(consumer).await
+    async fn remove(&self, consumer: &Consumer, members: u32) -> Result<(), BrokerError> {
+        self.inner.remove(consumer, members).await
     }
 }
 

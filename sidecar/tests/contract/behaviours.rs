@@ -269,13 +269,13 @@ pub(crate) async fn what_a_group_left_is_taken_away_and_no_other_s(bed: &Bed) {
         group: "goes".into(),
     };
     let mut tries = 0;
-    while let Err(error) = bed.broker.remove(&goes).await {
+    while let Err(error) = bed.broker.remove(&goes, 0).await {
         // The broker may not have noticed yet that nobody reads any more.
         tries += 1;
         assert!(error.transient && tries < 1000, "{error}");
     }
     // Once more, and there is nothing.
-    bed.broker.remove(&goes).await.unwrap();
+    bed.broker.remove(&goes, 0).await.unwrap();
     let sink = bed.sink(topic, &["stays"]).await;
     publish(&sink, topic, ["b"]).await;
     assert_eq!(

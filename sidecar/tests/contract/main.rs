@@ -129,6 +129,7 @@ mod streams {
         what_was_trimmed_while_a_dead_consumer_held_it_is_pending_no_more
         what_a_consumer_leaves_is_claimed_at_once
         a_group_that_is_read_stays
+        a_group_that_was_read_a_moment_ago_stays
         a_restarted_broker_costs_no_message
         what_is_refused_is_explained_without_the_password
     }

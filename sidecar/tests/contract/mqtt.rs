@@ -470,3 +470,37 @@ async fn an_event_in_binary_mode_comes_in_structured_mode() {
         r#"{"datacontenttype":"text/plain","id":"7","source":"/meter","specversion":"1.0","type":"reading","data":"Größe"}"#
     );
 }
+
+/// As of a component of the same name in another namespace.
+#[tokio::test]
+async fn a_session_that_is_read_stays() {
+    let server = Mosquitto::start().unwrap();
+    let bed = mqtt(&server, &[]);
+    let group = Consumer {
+        topic: "t".into(),
+        group: "g".into(),
+    };
+    let mut reading = bed.subscribe("t", "g").await;
+    let sink = bed.sink("t", &["g"]).await;
+    publish(&sink, "t", ["a", "b"]).await;
+    let held = reading.take(2).await;
+    let removing = {
+        let broker = Arc::clone(&bed.broker);
+        let group = group.clone();
+        tokio::spawn(async move { broker.remove(&group, 0).await })
+    };
+    // It comes back, as every session does that lost its connection.
+    while reading.source.receive().await.is_ok() {}
+    drop(reading);
+    let mut reading = bed.subscribe("t", "g").await;
+    let error = removing.await.unwrap().unwrap_err();
+    assert_eq!((error.reason, error.transient), ("GroupInUse", false), "{error}");
+    assert!(error.to_string().contains("`t` is still read"), "{error}");
+    assert_eq!(texts(&reading.take(2).await), texts(&held));
+    publish(&sink, "t", ["c"]).await;
+    assert_eq!(texts(&reading.take(1).await), ["c"]);
+    // And goes when nobody comes back.
+    drop(reading);
+    bed.broker.remove(&group, 0).await.unwrap();
+    assert_eq!(bed.subscribe("t", "g").await.recover().await.len(), 0);
+}

@@ -206,12 +206,50 @@ pub(crate) async fn a_group_that_is_read_stays(version: &Bed) {
         topic: "t".into(),
         group: "g".into(),
     };
-    let error = bed.broker.remove(&group).await.unwrap_err();
+    let error = bed.broker.remove(&group, 0).await.unwrap_err();
     assert_eq!((error.reason, error.transient), ("GroupInUse", true), "{error}");
     drop(reading);
-    while bed.broker.remove(&group).await.is_err() {}
+    while bed.broker.remove(&group, 0).await.is_err() {}
     let groups: redis::streams::StreamInfoGroupsReply = client(&server).xinfo_groups("t").unwrap();
     assert!(groups.groups.is_empty());
+}
+
+/// Nobody may ask who is connected, as of some managed servers.
+pub(crate) async fn a_group_that_was_read_a_moment_ago_stays(version: &Bed) {
+    let server = version.start();
+    let mut client = client(&server);
+    for rule in [
+        "ACL SETUSER quiet on >s3cr3t ~* +@all -client",
+        "XGROUP CREATE t g 0 MKSTREAM",
+    ] {
+        let mut words = rule.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        command.arg(words.collect::<Vec<_>>()).exec(&mut client).unwrap();
+    }
+    let host = format!("127.0.0.1:{}", server.port());
+    let user = [
+        ("redisHost", &*host),
+        ("redisUsername", "quiet"),
+        ("redisPassword", "s3cr3t"),
+    ];
+    let bed = common::Bed::of(connect(Protocol::Redis, &user));
+    let group = Consumer {
+        topic: "t".into(),
+        group: "g".into(),
+    };
+    let mut reading = bed.subscribe("t", "g").await;
+    reading.recover().await;
+    let error = bed.broker.remove(&group, 0).await.unwrap_err();
+    assert_eq!((error.reason, error.transient), ("GroupInUse", true), "{error}");
+    // One that nobody reads is not kept.
+    let nobody = Consumer {
+        topic: "t".into(),
+        group: "h".into(),
+    };
+    let _: () = client.xgroup_create("t", "h", "0").unwrap();
+    bed.broker.remove(&nobody, 0).await.unwrap();
+    let groups: redis::streams::StreamInfoGroupsReply = client.xinfo_groups("t").unwrap();
+    assert_eq!(groups.groups.len(), 1);
 }
 
 pub(crate) async fn a_restarted_broker_costs_no_message(version: &Bed) {

@@ -105,7 +105,7 @@ impl Broker for Embedded {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+    async fn remove(&self, consumer: &Consumer, _members: u32) -> Result<(), BrokerError> {
         let removed = self.shared.lock().topics.remove(&consumer.topic, &consumer.group);
         self.shared.changed.notify_waiters();
         if removed {

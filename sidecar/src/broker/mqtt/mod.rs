@@ -7,6 +7,7 @@
 
 mod acker;
 mod acks;
+mod end;
 mod fault;
 mod gate;
 mod older;
@@ -19,9 +20,11 @@ mod source;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _};
 
 use self::acker::Acks;
 use self::acks::Ledger;
@@ -35,6 +38,11 @@ use super::properties::Properties;
 use super::{Acker, Broker, BrokerError, Consumer, Sink, Source, Subscription};
 
 pub(super) use self::settings::is_address;
+
+/// Sessions that are ended at the same time.
+const AT_ONCE: usize = 16;
+/// So many numbers without a session, and there are no further ones.
+const BEYOND: u32 = 4;
 
 /// An MQTT broker.
 pub(super) struct Mqtt {
@@ -52,6 +60,16 @@ impl Mqtt {
             properties: properties.clone(),
             seats: Mutex::default(),
         })
+    }
+
+    /// Ends sessions. Says whether there were any.
+    async fn end(&self, identities: impl Iterator<Item = Identity>) -> Result<bool, BrokerError> {
+        let settings = &self.settings;
+        let ending = identities.map(|identity| async move { end::end(settings, &identity).await });
+        let ended: Vec<_> = stream::iter(ending).buffer_unordered(AT_ONCE).collect().await;
+        ended
+            .into_iter()
+            .try_fold(false, |any, was_there| Ok(any | was_there?))
     }
 
     fn seat(&self, subscription: &Subscription) -> Seat {
@@ -111,7 +129,19 @@ impl Broker for Mqtt {
         ))
     }
 
-    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
-        session::end(&self.settings, &Identity::alone(&consumer.group, &consumer.topic)).await
+    async fn remove(&self, consumer: &Consumer, members: u32) -> Result<(), BrokerError> {
+        let Consumer { topic, group } = consumer;
+        let alone = Identity::alone(group, topic);
+        let seats = |seats: Range<u32>| seats.map(|seat| Identity::member(group, seat, topic));
+        self.end([alone].into_iter().chain(seats(0..members))).await?;
+        // There may have been more of them once.
+        let mut next = members;
+        loop {
+            let beyond = next.saturating_add(BEYOND);
+            if !self.end(seats(next..beyond)).await? {
+                return Ok(());
+            }
+            next = beyond;
+        }
     }
 }

@@ -13,7 +13,7 @@ use rumqttc::{
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::super::{BrokerError, member};
+use super::super::BrokerError;
 use super::fault::{disconnected, explain};
 use super::gate::{Gate, Gated, Over};
 use super::settings::{Reading, Settings};
@@ -25,14 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const REQUESTS: usize = 256;
 
 /// The fewest messages that may be unconfirmed, where none are sent.
-const NOTHING: u16 = 1;
+pub(super) const NOTHING: u16 = 1;
 /// Messages that may be unconfirmed: as many as leave together. The client has a table of that size.
 const UNCONFIRMED: u16 = 4096;
 
 /// Who a client is for the broker, which keeps what comes for it under this name.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
-    client: String,
+    pub(super) client: String,
     filter: String,
     /// As the topic's name has it, with wildcards or without.
     pub(super) topic: Arc<str>,
@@ -48,11 +48,12 @@ impl Identity {
         }
     }
 
-    /// One of several that share a topic.
+    /// One of several that share a topic. By its seat, not by its pod, so that the pod that comes after it goes on where it
+    /// stopped. Components have no dots in their names.
     pub(super) fn member(group: &str, seat: u32, topic: &str) -> Identity {
         Identity {
             filter: format!("$share/{group}/{topic}"),
-            ..Identity::alone(&member(group, seat), topic)
+            ..Identity::alone(&format!("{group}.{seat}"), topic)
         }
     }
 }
@@ -187,17 +188,6 @@ pub(super) async fn declare(
     outcome.unwrap_or_else(|_| Err(silent(settings)))
 }
 
-/// Ends the session of a component: one that begins afresh takes its place, and is over with its connection.
-pub(super) async fn end(settings: &Settings, identity: &Identity) -> Result<(), BrokerError> {
-    let (gate, over) = (Arc::default(), Arc::new(watch::channel(()).0));
-    let options = |older| {
-        let mut options = options(settings, &identity.client, (&gate, &over), older);
-        options.set_clean_start(true).set_session_expiry_interval(Some(0));
-        options
-    };
-    connect(settings, options).await.map(|_| ())
-}
-
 /// What the answer to a subscription means.
 pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> Result<(), BrokerError> {
     match codes.first() {
@@ -213,7 +203,12 @@ pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> 
     }
 }
 
-fn options(settings: &Settings, client: &str, (gate, over): (&Arc<Gate>, &Over), older: bool) -> MqttOptions {
+pub(super) fn options(
+    settings: &Settings,
+    client: &str,
+    (gate, over): (&Arc<Gate>, &Over),
+    older: bool,
+) -> MqttOptions {
     let mut options = MqttOptions::new(client, Broker::tcp(settings.host.as_str(), settings.port));
     let (tls, gate, over) = (settings.tls.clone(), Arc::clone(gate), Arc::clone(over));
     options.set_socket_connector(move |address, _| {
@@ -231,10 +226,10 @@ fn options(settings: &Settings, client: &str, (gate, over): (&Arc<Gate>, &Over),
 }
 
 /// A connection, and whether the broker had a session.
-type Connected = (AsyncClient, EventLoop, bool);
+pub(super) type Connected = (AsyncClient, EventLoop, bool);
 
 /// Connects in MQTT 5, or in 3.1.1 where the broker has no 5.
-async fn connect(
+pub(super) async fn connect(
     settings: &Settings,
     options: impl Fn(bool) -> MqttOptions,
 ) -> Result<Connected, BrokerError> {
@@ -367,8 +362,8 @@ type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> +
 /// What a reading client has of a session: nothing, since all that it sends are acks, and what it hadn't acked comes again.
 /// The client library wants to be told so before it subscribes in a session that the broker has kept.
 #[derive(Debug)]
-struct NothingOfOurs {
-    expiry: u32,
+pub(super) struct NothingOfOurs {
+    pub(super) expiry: u32,
 }
 
 impl SessionStore for NothingOfOurs {

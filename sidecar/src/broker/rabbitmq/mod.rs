@@ -149,7 +149,7 @@ impl Broker for RabbitMq {
         Ok(Arc::new(Publisher::start(&self.settings, consumers).await?))
     }
 
-    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+    async fn remove(&self, consumer: &Consumer, _members: u32) -> Result<(), BrokerError> {
         let settings = &self.settings;
         let queue = settings.short(&session::queue_name(&consumer.group, &consumer.topic))?;
         let connection = session::connect(settings).await?;

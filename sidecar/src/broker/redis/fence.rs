@@ -4,10 +4,13 @@
 use std::fmt::Write as _;
 
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisResult, ServerErrorKind};
+use redis::streams::StreamInfoConsumersReply;
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 
 use super::super::Consumer;
 use super::Member;
+use super::fault::is_nothing_there;
+use super::reader::BLOCK;
 
 /// Names this connection, after it ended others of that name. Where the user may not do that, nothing happens.
 pub(super) async fn raise(connection: &mut MultiplexedConnection, member: &Member) {
@@ -43,7 +46,7 @@ async fn end(connection: &mut MultiplexedConnection, name: &str) -> RedisResult<
     Ok(())
 }
 
-/// Whether a consumer of the group is connected. Where the user may not know that, none is.
+/// Whether a consumer of the group is connected, or where the user may not know that, whether one has read a moment ago.
 pub(super) async fn is_read(
     connection: &mut MultiplexedConnection,
     consumer: &Consumer,
@@ -52,9 +55,28 @@ pub(super) async fn is_read(
     let prefix = name_of([&consumer.topic, &consumer.group, ""]);
     match list {
         Ok(list) => Ok(names(&list).any(|name| name.starts_with(&prefix))),
-        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(false),
+        Err(error) if may_not(&error) => has_read(connection, consumer).await,
         Err(error) => Err(error),
     }
+}
+
+/// Whether a consumer of the group has asked for something within the time that two reads take. Where the user may not know
+/// that either, none has.
+async fn has_read(connection: &mut MultiplexedConnection, consumer: &Consumer) -> RedisResult<bool> {
+    let mut info = redis::cmd("XINFO");
+    info.arg("CONSUMERS").arg(&consumer.topic).arg(&consumer.group);
+    match info.query_async::<StreamInfoConsumersReply>(connection).await {
+        Ok(found) => Ok(found
+            .consumers
+            .iter()
+            .any(|consumer| u128::try_from(consumer.idle).unwrap_or_default() < 2 * BLOCK.as_millis())),
+        Err(error) if may_not(&error) || is_nothing_there(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn may_not(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
 }
 
 async fn clients(connection: &mut MultiplexedConnection) -> RedisResult<String> {

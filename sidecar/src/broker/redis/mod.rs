@@ -129,7 +129,7 @@ impl Broker for Redis {
         }))
     }
 
-    async fn remove(&self, consumer: &Consumer) -> Result<(), BrokerError> {
+    async fn remove(&self, consumer: &Consumer, _members: u32) -> Result<(), BrokerError> {
         let removed = async {
             let mut connection = self.link.connect(Duration::ZERO).await?;
             if fence::is_read(&mut connection, consumer).await? {

@@ -25,7 +25,7 @@ use super::{Member, fence};
 /// Entries in one answer, at most.
 const BATCH: usize = 1000;
 /// How long one XREADGROUP waits for something new.
-const BLOCK: Duration = Duration::from_secs(5);
+pub(super) const BLOCK: Duration = Duration::from_secs(5);
 
 /// The reading half of a subscription.
 pub(super) struct Reader {
