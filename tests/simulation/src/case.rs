@@ -57,6 +57,13 @@ pub struct Message {
     pub payload: String,
 }
 
+impl Message {
+    /// Whether its producer has given it an id.
+    fn is_named(&self) -> bool {
+        self.payload.starts_with("{\"specversion\"")
+    }
+}
+
 /// What is simulated.
 #[derive(Clone, Debug)]
 // Each is a question of its own.
@@ -233,6 +240,37 @@ impl Case {
             self.budget = Some(random.random_range(1..16) * 1024);
             self.padded = random.random_bool(0.5);
         }
+        if self.event_time && random.random_bool(0.3) {
+            self.repeat(random);
+        }
+    }
+
+    /// Messages that come twice, in event time: of an event with an id the producer has seen no confirmation; one without is
+    /// two that say the same.
+    fn repeat(&mut self, random: &mut SmallRng) {
+        let mut at = 0;
+        while at < self.messages.len() {
+            let message = self.messages[at].clone();
+            at += 1;
+            if !random.random_bool(0.15) || self.emit == Emit::Updates && !message.is_named() {
+                continue;
+            }
+            // Not later than it may be, unless it may be late.
+            let most = random.random_range(0..15);
+            let behind = |before: &Message| !self.tardy && before.at - self.bound > message.at;
+            let after = self.messages[at..].iter().take(most);
+            let after = after.take_while(|before| !behind(before)).count();
+            if !self.messages[..at].iter().any(behind) {
+                self.messages.insert(at + after, message);
+            }
+        }
+    }
+
+    /// Whether a message is an event that came before.
+    pub fn is_repeated(&self, message: usize) -> bool {
+        let this = &self.messages[message];
+        let is = |before: &Message| before.input == this.input && before.payload == this.payload;
+        this.is_named() && self.messages[..message].iter().any(is)
     }
 
     /// Whether a message may be late.

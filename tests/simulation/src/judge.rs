@@ -199,7 +199,14 @@ impl World<'_> {
     pub(crate) fn names_last(&self) -> bool {
         let whole = self.is_whole();
         self.stats.crashes == 0
-            || self.case.event_time && (self.case.kept || whole || self.case.emit == Emit::Each)
+            || self.case.event_time
+                && (self.case.kept || whole || self.case.emit == Emit::Each)
+                && self.is_in_order()
+    }
+
+    /// Whether rows have the order that they would have in another life: not in a batch where messages come behind others.
+    fn is_in_order(&self) -> bool {
+        self.case.emit != Emit::Batch || self.case.grouped || !self.case.is_timed()
     }
 }
 

@@ -55,7 +55,7 @@ impl Lateness {
         let of = &case.messages[message];
         if !self.delivered[message] {
             self.delivered[message] = true;
-            if self.died && self.behind[message] > of.at {
+            if self.died && oracle::first_end(case, of.at) <= self.behind[message] {
                 self.doubtful.insert(message);
             }
         }
@@ -80,7 +80,8 @@ impl Lateness {
     pub(crate) fn die(&mut self, case: &Case) {
         self.died = true;
         for message in 0..case.messages.len() {
-            if self.delivered[message] && self.behind[message] > case.messages[message].at {
+            let closed = oracle::first_end(case, case.messages[message].at) <= self.behind[message];
+            if self.delivered[message] && closed {
                 self.doubtful.insert(message);
             }
         }

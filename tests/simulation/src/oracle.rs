@@ -74,6 +74,14 @@ pub(crate) fn last_end(case: &Case, at: i64) -> i64 {
     }
 }
 
+/// The end of the first window of an event.
+pub(crate) fn first_end(case: &Case, at: i64) -> i64 {
+    match case.windows {
+        Windows::Hopping { length, slide } => (at - length).div_euclid(slide) * slide + slide + length,
+        _ => last_end(case, at),
+    }
+}
+
 /// `before` is what groups had come to in their last windows.
 fn groups(case: &Case, rows: &[Joined], (start, end): Bounds, before: &mut BTreeMap<Key, usize>) -> Vec<Row> {
     let key = |row: &Joined| row[0].and_then(|message| case.messages[message].k);
@@ -111,7 +119,9 @@ fn groups(case: &Case, rows: &[Joined], (start, end): Bounds, before: &mut BTree
 /// Windows with their messages, by input.
 fn windows(case: &Case, behind: &[i64]) -> Vec<(Bounds, ByInput)> {
     let mut windows: BTreeMap<(i64, i64, Option<Key>), ByInput> = BTreeMap::new();
-    let mut order: Vec<usize> = (0..case.messages.len()).collect();
+    let mut order: Vec<usize> = (0..case.messages.len())
+        .filter(|message| !case.is_repeated(*message))
+        .collect();
     order.sort_by_key(|message| case.messages[*message].at);
     let mut put = |window: (i64, i64, Option<Key>), message: usize| {
         if window.1 <= behind[message] {

@@ -4,7 +4,6 @@ use rand::Rng;
 use streaming_engine::component::{Effect, Target};
 use streaming_engine::delivery::Answer;
 
-use crate::case::Message;
 use crate::judge::{bounds, canonical, cut_window, group, text};
 use crate::oracle;
 use crate::world::{End, World};
@@ -24,8 +23,16 @@ impl World<'_> {
             (_, Target::Late) => {
                 let name = serde_json::from_slice::<serde_json::Value>(&event.data());
                 let name = name.map_err(|error| error.to_string())?;
-                let is = |message: &Message| oracle::name(message) == name["n"];
-                let Some(message) = self.case.messages.iter().position(is) else {
+                // Of those that came twice, this one.
+                let place = event
+                    .dead_letter
+                    .as_ref()
+                    .and_then(|letter| letter.position.parse().ok());
+                let is = |message: &usize| {
+                    let message = self.case.messages.get(*message);
+                    message.is_some_and(|message| oracle::name(message) == name["n"])
+                };
+                let Some(message) = place.filter(is) else {
                     return Err(End::Wrong(format!("nobody sent {name}, which is late")));
                 };
                 if self.stats.crashes == 0 && !self.lateness.is_late(self.case, message) {
