@@ -94,9 +94,7 @@ mod tests {
         assert!(refusal(r#"{"version":2,"colour":1}"#).contains("unknown field `colour`"));
         let secret = refusal(r#"{"version":2,"clusterStreams":{"r":"correct\"horse"}}"#);
         assert!(
-            secret.contains("string \"…\"")
-                && !secret.contains("correct")
-                && !secret.contains("horse"),
+            secret.contains("string \"…\"") && !secret.contains("correct") && !secret.contains("horse"),
             "{secret}"
         );
         let missing = read(Path::new("/no/such/plan.json")).unwrap_err().to_string();

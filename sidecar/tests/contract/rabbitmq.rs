@@ -187,7 +187,9 @@ async fn recorder() -> (u16, tokio::task::JoinHandle<Vec<u8>>) {
     let port = listener.local_addr().unwrap().port();
     let recording = tokio::spawn(async move {
         let (near, _) = listener.accept().await.unwrap();
-        let far = TcpStream::connect(("127.0.0.1", rabbitmq().port())).await.unwrap();
+        let far = TcpStream::connect(("127.0.0.1", rabbitmq().port()))
+            .await
+            .unwrap();
         let ((mut near_in, mut near_out), (mut far_in, mut far_out)) = (near.into_split(), far.into_split());
         let back = tokio::spawn(async move { tokio::io::copy(&mut far_in, &mut near_out).await });
         let mut sent = Vec::new();
@@ -214,7 +216,9 @@ async fn a_consumer_is_never_gone_before_what_it_holds_is_back() {
         let sink = bed(&[]).sink(&topic, &["g"]).await;
         publish(&sink, &topic, numbers(0..10)).await;
         let (port, recording) = recorder().await;
-        let url = rabbitmq().url().replace(&rabbitmq().port().to_string(), &port.to_string());
+        let url = rabbitmq()
+            .url()
+            .replace(&rabbitmq().port().to_string(), &port.to_string());
         let near = Bed::of(connect(Protocol::RabbitMq, &[("host", &url)]));
         let mut reading = near.subscribe(&topic, "g").await;
         assert_eq!(reading.take(10).await.len(), 10);
@@ -224,7 +228,10 @@ async fn a_consumer_is_never_gone_before_what_it_holds_is_back() {
         drop(reading);
         let sent = tokio::time::timeout(PATIENCE, recording).await.unwrap().unwrap();
         // While it reads, one consumer takes another's place now and then.
-        let last = sent.windows(4).rev().find(|frame| is_consume(frame) || is_cancel(frame));
+        let last = sent
+            .windows(4)
+            .rev()
+            .find(|frame| is_consume(frame) || is_cancel(frame));
         assert!(last.is_some_and(is_consume), "left in good order: {leaves}");
         let again = bed(&[]).subscribe(&topic, "g").await.take(10).await;
         assert_eq!(texts(&again), numbers(0..10));

@@ -62,7 +62,11 @@ impl Outcome {
                 .filter_map(|run| Some(format!("{}..={}", run.first()?, run.last()?)))
                 .take(10)
                 .collect();
-            faults.push(format!("{} of {sent} lost, first {}", lost.len(), runs.join(", ")));
+            faults.push(format!(
+                "{} of {sent} lost, first {}",
+                lost.len(),
+                runs.join(", ")
+            ));
         }
         if self.no_repeats && *repeats > 0 {
             faults.push(format!("{repeats} repeats, though none are promised"));

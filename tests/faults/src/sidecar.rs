@@ -86,10 +86,7 @@ impl Station {
     /// # Errors
     /// The program can't be started.
     pub fn start(&self) -> Result<Sidecar> {
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.log)?;
+        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -161,7 +158,8 @@ impl Sidecar {
     /// What it has counted of its messages, for people.
     pub async fn counts(&self) -> String {
         let text = self.get("/metrics").await.unwrap_or_default();
-        let counter = |line: &&str| line.starts_with("streaming_") && line.contains("_total") && !line.ends_with(" 0");
+        let counter =
+            |line: &&str| line.starts_with("streaming_") && line.contains("_total") && !line.ends_with(" 0");
         text.lines().filter(counter).collect::<Vec<_>>().join("\n")
     }
 

@@ -183,7 +183,10 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         // Begun here, and before the consumer goes, whose end cancels it as long as the connection is open.
-        let closing = self.feed.connection.close(REPLY_SUCCESS, "the subscription ends".into());
+        let closing = self
+            .feed
+            .connection
+            .close(REPLY_SUCCESS, "the subscription ends".into());
         // Who has to know that it is closed closes it by leaving.
         let _ = closing.now_or_never();
     }
