@@ -185,7 +185,7 @@ async fn recovery_ends_although_another_consumer_took_what_was_waiting() {
 async fn recorder() -> (u16, tokio::task::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let recording = tokio::spawn(async move {
+    let all = tokio::spawn(async move {
         let (near, _) = listener.accept().await.unwrap();
         let far = TcpStream::connect(("127.0.0.1", rabbitmq().port()))
             .await
@@ -193,15 +193,17 @@ async fn recorder() -> (u16, tokio::task::JoinHandle<Vec<u8>>) {
         let ((mut near_in, mut near_out), (mut far_in, mut far_out)) = (near.into_split(), far.into_split());
         let back = tokio::spawn(async move { tokio::io::copy(&mut far_in, &mut near_out).await });
         let mut sent = Vec::new();
-        let mut part = [0; 4096];
-        while let Ok(length @ 1..) = near_in.read(&mut part).await {
-            sent.extend_from_slice(&part[..length]);
-            far_out.write_all(&part[..length]).await.unwrap();
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = near_in.read(&mut buffer).await {
+            sent.extend_from_slice(&buffer[..length]);
+            if far_out.write_all(&buffer[..length]).await.is_err() {
+                break;
+            }
         }
         back.abort();
         sent
     });
-    (port, recording)
+    (port, all)
 }
 
 /// What a consumer holds goes back to the queue when its channel ends. Were the consumer gone before, the one that waits for that
