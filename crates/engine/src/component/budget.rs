@@ -5,6 +5,8 @@
 //! that arrives is ever turned away. In event time the furthest ahead is who has the latest events, and who has the
 //! earliest goes on where nothing else can: only its messages let windows close.
 
+use super::Component;
+use super::clock::Clock;
 use super::effects::Effect;
 use crate::time::Time;
 
@@ -107,6 +109,49 @@ impl Budget {
             && std::mem::take(&mut self.paused[input])
         {
             tell(Effect::Resume { input });
+        }
+    }
+}
+
+impl Component {
+    /// Pauses and resumes inputs by what is held.
+    pub(super) fn mind_budget(&mut self) {
+        self.counters.held_bytes = self.budget.held();
+        if !self.budget.is_tight() {
+            self.stuck = false;
+            return;
+        }
+        let spare = self.spare();
+        let Component {
+            budget,
+            effects,
+            inputs,
+            clock,
+            now,
+            ..
+        } = self;
+        let ahead = |clock: &Option<Clock>, input: usize| match clock {
+            Some(clock) => clock.furthest(input),
+            None => Time(0),
+        };
+        let mut told = Vec::new();
+        // What an input redelivers after a crash fitted before; to pause it could mean to wait for ever.
+        budget.check(
+            |input| inputs[input].recovered,
+            |input| ahead(clock, input),
+            spare,
+            |effect| told.push(effect),
+        );
+        for effect in told {
+            if let (Some(clock), Effect::Pause { input } | Effect::Resume { input }) = (&mut *clock, &effect)
+            {
+                clock.pause(*input, matches!(effect, Effect::Pause { .. }), *now);
+            }
+            effects.push(effect);
+        }
+        if spare.is_some() && self.budget.held() >= self.budget.limit() && !self.stuck {
+            self.stuck = true;
+            self.report_stuck();
         }
     }
 }

@@ -48,10 +48,8 @@ type Past = (Box<[u8]>, Vec<u8>);
 /// Ids of messages that are kept, which are of no meaning elsewhere.
 const KEPT: u8 = b'k';
 
-/// A message's number.
+/// A message's number, and the broker's handle of it: input and token.
 type Number = u64;
-
-/// The broker's handle of a message: input and token.
 type Given = (usize, u64);
 
 pub(super) struct Journal {
