@@ -90,17 +90,16 @@ pub(crate) struct Applier<'a> {
 }
 
 impl Applier<'_> {
-    /// Applies a component's objects, the workload last, so that what it mounts is there when its pods start. Gives the
-    /// Deployment as it is now.
+    /// Applies a component's objects but the workload, which comes last, so that what it mounts is there when its pods start.
     ///
     /// # Errors
     /// The first object that could not be applied; what comes after it waits for another attempt.
-    pub(crate) async fn apply(
+    pub(crate) async fn prepare(
         &self,
         component: &Component,
         objects: &Objects,
         snapshot: &Snapshot,
-    ) -> Result<Deployment, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let live = named(&snapshot.config_maps, &component.plan_name());
         self.put(component, &objects.config_map, live, snapshot).await?;
         let live = named(&snapshot.services, &component.name);
@@ -109,6 +108,36 @@ impl Applier<'_> {
             let live = named(&snapshot.claims, &component.claim_name());
             self.put(component, claim, live, snapshot).await?;
         }
+        Ok(())
+    }
+
+    /// Looks whether the workload can have its name.
+    ///
+    /// # Errors
+    /// Something else has it; or the API server doesn't say.
+    pub(crate) async fn is_free(&self, component: &Component, snapshot: &Snapshot) -> Result<(), ApplyError> {
+        let name = &component.name;
+        if let Some(live) = deployment(snapshot, name) {
+            return is_ours::<Deployment>(component, live.meta(), snapshot);
+        }
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &component.namespace);
+        match in_time(api.get_metadata_opt(name)).await {
+            Ok(None) => Ok(()),
+            Ok(Some(found)) => is_ours::<Deployment>(component, &found.metadata, snapshot),
+            Err(error) => Err(ApplyError::refused::<Deployment>(name, error)),
+        }
+    }
+
+    /// Applies the workload, and forgets the plans that no pod needs any more. Gives the Deployment as it is now.
+    ///
+    /// # Errors
+    /// As for [`Applier::prepare`].
+    pub(crate) async fn deploy(
+        &self,
+        component: &Component,
+        objects: &Objects,
+        snapshot: &Snapshot,
+    ) -> Result<Deployment, ApplyError> {
         let live = deployment(snapshot, &component.name);
         let written = self
             .put(component, &objects.deployment, live.map(Resource::meta), snapshot)

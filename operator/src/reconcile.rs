@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
@@ -12,7 +13,7 @@ use kube::{Client, ResourceExt as _};
 use streaming_api::Status;
 
 use crate::apply::{Applier, ApplyError};
-use crate::build::{Settings, build};
+use crate::build::{Objects, Settings, build};
 use crate::component::Component;
 use crate::dereference::{Resource, Snapshot, dereference};
 use crate::last_windows::LastWindows;
@@ -176,10 +177,7 @@ async fn run(
         let objects = build(component, &context.settings);
 
         // apply (client)
-        let deployment = match begin(resource, component, snapshot, context).await {
-            Ok(()) => applier.apply(component, &objects, snapshot).await,
-            Err(error) => Err(error),
-        };
+        let deployment = apply(resource, component, &objects, &applier, snapshot, context).await;
         if deployment.is_err() && verdict.suspended {
             // Stopping must not wait for what can't be applied before it.
             if let Err(error) = applier.keep(resource, true, snapshot).await {
@@ -205,14 +203,17 @@ async fn run(
     )
 }
 
-/// What comes before anything of a component runs: it must not share its name with one whose tear-down is not over, which
-/// would take away what it has on the brokers, and it must not go without one of its own.
-async fn begin(
+/// Applies a component's objects. Before anything of it runs: it must not share its name with one whose tear-down is not
+/// over, which would take away what it has on the brokers, and it must not go without one of its own. Nor is there anything to
+/// tear down of one that can't have its name, and never ran.
+async fn apply(
     resource: &Resource,
     component: &Component,
+    objects: &Objects,
+    applier: &Applier<'_>,
     snapshot: &Snapshot,
     context: &Context,
-) -> Result<(), ApplyError> {
+) -> Result<Deployment, ApplyError> {
     let mut leaving = snapshot.leaving.iter();
     if let Some(earlier) = leaving.find(|leaving| leaving.resource.name == resource.name) {
         return Err(ApplyError::Leaving {
@@ -220,11 +221,13 @@ async fn begin(
             name: resource.name.clone(),
         });
     }
-    if component.reads {
+    applier.prepare(component, objects, snapshot).await?;
+    if component.reads && !tear_down::is_held(resource) {
+        applier.is_free(component, snapshot).await?;
         let writer = context.writer();
         context.tear_down(&writer).hold(resource).await?;
     }
-    Ok(())
+    applier.deploy(component, objects, snapshot).await
 }
 
 /// How long to wait until a namespace that failed is looked at again, unless something in it changes before: twice as

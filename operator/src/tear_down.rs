@@ -33,6 +33,11 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// How soon something that is being deleted is looked at again.
 pub(crate) const AGAIN: Duration = Duration::from_secs(2);
 
+/// Whether a component has the finalizer.
+pub(crate) fn is_held(resource: &Resource) -> bool {
+    resource.finalizers.iter().any(|known| known == FINALIZER)
+}
+
 /// The step's tools.
 pub(crate) struct TearDown<'a> {
     pub(crate) client: &'a Client,
@@ -46,9 +51,6 @@ impl TearDown<'_> {
     /// # Errors
     /// Where the API server refuses it.
     pub(crate) async fn hold(&self, resource: &Resource) -> Result<(), ApplyError> {
-        if resource.finalizers.iter().any(|known| known == FINALIZER) {
-            return Ok(());
-        }
         let kinds = watch::kinds();
         let Some(kind) = kinds.get(resource.kind) else {
             return Ok(());
@@ -126,10 +128,12 @@ impl TearDown<'_> {
             .find(|job| job.name_any() == build::name(resource));
         if age > LIMIT {
             let why = format!("it was not over within {} s", LIMIT.as_secs());
-            return self.over(leaving, job.map(AsRef::as_ref), Some(why)).await;
+            let job = job.map(AsRef::as_ref).filter(|job| build::is_ours(job));
+            return self.over(leaving, job, Some(why)).await;
         }
         match job {
-            None => self.begin(leaving).await,
+            None => Box::pin(self.begin(leaving)).await,
+            Some(job) if !build::is_ours(job) => self.not_ours(leaving).await,
             // Of an earlier one of this name: it goes by itself.
             Some(job) if !build::is_of(job, resource) => self.delete(job).await,
             Some(job) if is_suspended(job) => {
@@ -172,6 +176,12 @@ impl TearDown<'_> {
         };
         let api: Api<Job> = Api::namespaced(self.client.clone(), &resource.namespace);
         let name = build::name(resource);
+        // The watch sees what bears our label only. Whatever else has the name must not be taken over.
+        let there = in_time(api.get_opt(&name)).await;
+        let there = there.map_err(|error| ApplyError::refused::<Job>(&name, error))?;
+        if there.as_ref().is_some_and(|there| !build::is_ours(there)) {
+            return self.not_ours(leaving).await;
+        }
         let how = PatchParams::apply(MANAGER).force();
         let made = in_time(api.patch(&name, &how, &Patch::Apply(&job))).await;
         made.map_err(|error| ApplyError::refused::<Job>(&name, error))?;
@@ -182,6 +192,14 @@ impl TearDown<'_> {
             "tearing down"
         );
         self.stop(&deployment).await
+    }
+
+    /// Something else has the Job's name. It can't be waited for, since meanwhile the component would go on.
+    async fn not_ours(&self, leaving: &Leaving) -> Result<(), ApplyError> {
+        let name = build::name(&leaving.resource);
+        let why =
+            format!("the Job `{name}`, which would take it away, is there already and is not the operator's");
+        self.over(leaving, None, Some(why)).await
     }
 
     /// Ends a Deployment, which is there until its pods are gone.

@@ -89,12 +89,16 @@ pub(crate) fn job(resource: &Resource, deployment: &Deployment) -> Option<Job> {
 
 /// Whether a Job is a resource's.
 pub(crate) fn is_of(job: &Job, resource: &Resource) -> bool {
-    let of = job
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|annotations| annotations.get(OF));
-    of == Some(&resource.uid)
+    of(job) == Some(&resource.uid)
+}
+
+/// Whether a Job is some resource's.
+pub(crate) fn is_ours(job: &Job) -> bool {
+    of(job).is_some()
+}
+
+fn of(job: &Job) -> Option<&String> {
+    job.metadata.annotations.as_ref()?.get(OF)
 }
 
 /// Its name, which is also its pods' label: at most 63 bytes, as the component's own.

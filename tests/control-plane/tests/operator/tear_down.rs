@@ -111,6 +111,50 @@ fn a_tear_down_that_fails_is_told_of_and_holds_up_nothing() {
 }
 
 #[test]
+fn a_job_of_somebody_else_is_not_taken_over() {
+    let space = Space::new("job-in-use");
+    space.apply(
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: join-tear-down}, spec: {suspend: true, \
+         template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}}",
+    );
+    let before = space.get(JOB);
+    space.apply(STREAMS);
+    space.apply(&joiner("join", "20s", "left.id == right.id"));
+    space.roll_out("joiners", "join");
+    space.kubectl("delete joiner join --wait=false");
+    space.until("joiners/join", |object| object["code"] == 404);
+    let told = event(&space, "TearDownFailed");
+    let note = told["note"].as_str().unwrap();
+    assert!(
+        note.contains("may still be there") && note.contains("the Job `join-tear-down`"),
+        "{note}"
+    );
+    assert_eq!(space.get(JOB), before);
+}
+
+#[test]
+fn what_could_not_have_its_name_goes_at_once_and_in_silence() {
+    let space = Space::new("never-ran");
+    space.apply(
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: join}, spec: {selector: {matchLabels: {a: b}}, \
+         template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: a}]}}}}\n---\n\
+         {apiVersion: v1, kind: Service, metadata: {name: other}, spec: {ports: [{port: 80}]}}",
+    );
+    space.apply(STREAMS);
+    for name in ["join", "other"] {
+        space.apply(&joiner(name, "20s", "left.id == right.id"));
+        space.ready(&format!("joiners/{name}"), "NameInUse");
+        let held = &space.get(&format!("joiners/{name}"))["metadata"]["finalizers"];
+        assert!(held.is_null(), "{held}");
+        space.kubectl(&format!("delete joiner {name}"));
+    }
+    space.looked_at("1");
+    let failed = |event: &Value| event["reason"] == "TearDownFailed";
+    assert!(!space.list("events").iter().any(failed));
+    assert_eq!(space.get("deployments/join")["kind"], "Deployment");
+}
+
+#[test]
 fn who_takes_the_name_of_a_component_waits_for_its_tear_down() {
     let space = deleted("successor");
     waiting(&space);
