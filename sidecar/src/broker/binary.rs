@@ -12,12 +12,23 @@ use serde_json::{Map, Value};
 const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 
 /// A message's payload as the engine is to have it: an event in structured mode if its attributes make it one in binary
-/// mode, or else as it came. So does what claims to be JSON and isn't, which will be a dead letter.
+/// mode, or else as it came. So does what claims to be JSON and isn't, which will be a dead letter. The content type says
+/// which mode it is: an event in structured mode may have its attributes as headers too.
 pub(super) fn structured<'h>(
     attributes: impl Iterator<Item = (&'h str, &'h str)>,
     content_type: Option<&str>,
     payload: Bytes,
 ) -> Bytes {
+    let kind = content_type.unwrap_or("application/json");
+    let essence = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    if essence.starts_with("application/cloudevents") {
+        return payload;
+    }
     let mut event = Map::new();
     for (name, value) in attributes {
         // What else a publisher puts into headers has other names, or is an extension.
@@ -34,14 +45,7 @@ pub(super) fn structured<'h>(
     if !REQUIRED.iter().all(has) || event.contains_key("data") {
         return payload;
     }
-    let kind = content_type.unwrap_or("application/json");
     event.insert("datacontenttype".to_owned(), kind.into());
-    let essence = kind
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
     let data = if payload.is_empty() {
         None
     } else if essence.ends_with("/json") || essence.ends_with("+json") {
@@ -104,5 +108,19 @@ mod tests {
         assert!(as_it_came(&EVENT, b"{not json"));
         assert!(as_it_came(&EVENT[1..], b"{}"));
         assert!(as_it_came(&[], b"{}"));
+    }
+
+    #[test]
+    fn an_event_in_structured_mode_is_not_wrapped_again() {
+        let event = br#"{"specversion":"1.0","id":"7","source":"/meter","type":"reading","data":1}"#;
+        for kind in [
+            "application/cloudevents+json",
+            "Application/CloudEvents+JSON; charset=utf-8",
+        ] {
+            assert_eq!(
+                structured(EVENT.into_iter(), Some(kind), event[..].into()),
+                event[..]
+            );
+        }
     }
 }
