@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
+use crate::environment::{Environment, diagnosed, escaped};
 use crate::recipe::{Recipe, RecipeError};
 
 /// What to publish, where, and how often.
@@ -25,60 +26,21 @@ impl Settings {
     /// # Errors
     /// Where one is missing or wrong; it names the variable.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Settings> {
-        let optional = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
-        let required = |name: &str| {
-            optional(name).with_context(|| format!("message-gen needs the environment variable {name}"))
+        let environment = Environment {
+            program: "message-gen",
+            variable,
         };
-        let recipe = Recipe::compile(&required("MESSAGE_EXPR")?).map_err(|e| match e {
-            RecipeError::Expression(d) => {
-                anyhow::anyhow!(
-                    "MESSAGE_EXPR, line {}, column {}: {}",
-                    d.line,
-                    d.column,
-                    d.message
-                )
-            }
+        let recipe = Recipe::compile(&environment.required("MESSAGE_EXPR")?).map_err(|e| match e {
+            RecipeError::Expression(d) => diagnosed("MESSAGE_EXPR", &d),
             e => anyhow::anyhow!("MESSAGE_EXPR: {e}"),
         })?;
-        let delay = optional("MESSAGE_DELAY").unwrap_or_else(|| "1s".to_owned());
-        let delay = streaming_api::parse_micros(delay.trim())
-            .map_err(|e| anyhow::anyhow!("MESSAGE_DELAY: `{delay}` {e}"))?;
-        let count = number(optional("MESSAGE_COUNT"), "MESSAGE_COUNT")?.unwrap_or(0);
-        let port = number(optional("DAPR_HTTP_PORT"), "DAPR_HTTP_PORT")?.unwrap_or(3500);
-        let (broker, topic) = (required("CLUSTER_STREAM")?, required("STREAM_TOPIC")?);
-        for (name, value) in [("CLUSTER_STREAM", &broker), ("STREAM_TOPIC", &topic)] {
-            if value.chars().any(char::is_control) {
-                bail!("{name}: `{}` has control characters", value.escape_debug());
-            }
-        }
-        let (broker, topic) = (escaped(&broker), escaped(&topic));
         Ok(Settings {
             recipe,
-            delay: Duration::from_micros(delay.unsigned_abs()),
-            count: Some(count).filter(|n| *n > 0),
-            address: format!("http://127.0.0.1:{port}/v1.0/publish/{broker}/{topic}"),
+            delay: environment.duration("MESSAGE_DELAY", "1s")?,
+            count: environment.number("MESSAGE_COUNT")?.filter(|n| *n > 0),
+            address: environment.publish_address()? + &escaped(&environment.name("STREAM_TOPIC")?),
         })
     }
-}
-
-/// As a path has it (RFC 3986, section 3.3). A topic's slashes stay: the sidecar reads them as part of it.
-fn escaped(name: &str) -> String {
-    name.bytes()
-        .map(|byte| match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
-fn number(text: Option<String>, name: &str) -> Result<Option<u64>> {
-    text.map(|text| {
-        text.trim()
-            .parse()
-            .with_context(|| format!("{name}: `{text}` is no number"))
-    })
-    .transpose()
 }
 
 #[cfg(test)]

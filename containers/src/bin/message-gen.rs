@@ -1,26 +1,12 @@
 //! The container that makes messages up: `MESSAGE_EXPR` into a topic, a message each `MESSAGE_DELAY`.
 
-use std::process;
 use std::thread;
 
-use anyhow::Context as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use streaming_containers::clock::{Clock, micros, rfc3339};
-use streaming_containers::{Publisher, Schedule, Settings};
+use streaming_containers::{Publisher, Schedule, Settings, until_told};
 
 fn main() -> anyhow::Result<()> {
-    // As the first process of a container it would otherwise be deaf to SIGTERM.
-    let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot listen for signals")?;
-    let generator = thread::spawn(run);
-    thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            process::exit(0);
-        }
-    });
-    generator
-        .join()
-        .map_err(|_| anyhow::anyhow!("the generator came to a sudden end"))?
+    until_told(run)
 }
 
 fn run() -> anyhow::Result<()> {
@@ -31,11 +17,11 @@ fn run() -> anyhow::Result<()> {
         "a message each {:?} to {}",
         settings.delay, settings.address
     ));
-    let publisher = Publisher::new(settings.address);
+    let publisher = Publisher::default();
     let mut schedule = Schedule::new(clock.now(), micros(settings.delay), settings.count);
     while let Some((due, number)) = schedule.next() {
         thread::sleep(clock.until(due));
-        publisher.publish(&settings.recipe.message(number, due)?, log);
+        publisher.publish(&settings.address, &settings.recipe.message(number, due)?, log);
         schedule.tick();
     }
     log("all messages are published");

@@ -14,10 +14,11 @@ use crate::{binaries, shell};
 use builder::Builder;
 
 /// The project's own images; each has one program, of the same name.
-pub(crate) const OURS: [&str; 4] = [
+pub(crate) const OURS: [&str; 5] = [
     "streaming-operator",
     "streaming-sidecar",
     "message-gen",
+    "message-poll",
     "message-proc",
 ];
 
