@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{folder, path, spawn};
+use common::spawn;
 use serde_json::{Value, json};
 use streaming_plan::{ClusterStream, Protocol};
 use streaming_sidecar::broker::{Broker, Outgoing, Received, Subscription, open};
@@ -28,12 +28,8 @@ fn recorded_readings_become_a_retained_intensity() {
     };
     let broker = open("ny-power", &cluster_stream).expect("a broker");
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/power-grid");
-    let read = |file: &str| fs::read_to_string(example.join(file)).expect(file);
-    // The page, without the plants.
-    let containers = read("containers.yaml");
-    let page = containers.split("---\n").next().expect("a document");
-    let dir = folder(&[("pipeline.yaml", &read("pipeline.yaml")), ("page.yaml", page)]);
-    let readings: Vec<Value> = read("input/upstream.jsonl")
+    let readings: Vec<Value> = fs::read_to_string(example.join("input/upstream.jsonl"))
+        .expect("recorded readings")
         .lines()
         .map(|line| serde_json::from_str(line).expect(line))
         .collect();
@@ -46,10 +42,10 @@ fn recorded_readings_become_a_retained_intensity() {
     }
 
     let named = format!("ny-power={}", mosquitto.url());
-    let mut run = spawn(
-        &["run", &path(&dir, ""), "--broker", &named, "--json"],
-        Stdio::null(),
-    );
+    // Without the plants.
+    let pipeline = example.join("pipeline");
+    let pipeline = pipeline.to_str().expect("a path");
+    let mut run = spawn(&["run", pipeline, "--broker", &named, "--json"], Stdio::null());
     let mut lines = BufReader::new(run.stdout.take().expect("a pipe")).lines();
     let mut next = |to: &str| loop {
         let line = lines.next().expect("it goes on").expect("a line");
