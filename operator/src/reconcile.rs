@@ -177,7 +177,7 @@ async fn run(
         let objects = build(component, &context.settings);
 
         // apply (client)
-        let deployment = apply(resource, component, &objects, &applier, snapshot, context).await;
+        let deployment = Box::pin(apply(resource, component, &objects, &applier, snapshot, context)).await;
         if deployment.is_err() && verdict.suspended {
             // Stopping must not wait for what can't be applied before it.
             if let Err(error) = applier.keep(resource, true, snapshot).await {
