@@ -73,3 +73,12 @@ pub(crate) fn escaped(name: &str) -> String {
         })
         .collect()
 }
+
+/// An environment that has these variables.
+#[cfg(test)]
+pub(crate) fn of(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    |name| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    }
+}

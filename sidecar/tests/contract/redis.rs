@@ -117,15 +117,20 @@ pub(crate) async fn streams_are_kept_short(version: &Bed) {
     assert!((100..1000).contains(&length), "{length}");
 }
 
-pub(crate) async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_holds(version: &Bed) {
-    let server = version.start();
+/// One whose consumers soon count as dead.
+fn quick(server: &Redis, timeout: &str) -> common::Bed {
     let host = format!("127.0.0.1:{}", server.port());
-    let quick = [
+    let properties = [
         ("redisHost", &*host),
-        ("processingTimeout", "600ms"),
+        ("processingTimeout", timeout),
         ("redeliverInterval", "50ms"),
     ];
-    let bed = common::Bed::of(connect(Protocol::Redis, &quick));
+    common::Bed::of(connect(Protocol::Redis, &properties))
+}
+
+pub(crate) async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_live_one_holds(version: &Bed) {
+    let server = version.start();
+    let bed = quick(&server, "600ms");
     let sink = bed.sink("t", &["g"]).await;
     let mut dead = bed.member("t", "g", "g-0", Some(10)).await.unwrap();
     publish(&sink, "t", ["of the dead"]).await;
@@ -144,13 +149,7 @@ pub(crate) async fn a_peer_takes_over_what_a_dead_consumer_held_but_not_what_a_l
 
 pub(crate) async fn what_was_trimmed_while_a_dead_consumer_held_it_is_pending_no_more(version: &Bed) {
     let server = version.start();
-    let host = format!("127.0.0.1:{}", server.port());
-    let quick = [
-        ("redisHost", &*host),
-        ("processingTimeout", "100ms"),
-        ("redeliverInterval", "50ms"),
-    ];
-    let bed = common::Bed::of(connect(Protocol::Redis, &quick));
+    let bed = quick(&server, "100ms");
     let sink = bed.sink("t", &["g"]).await;
     let mut dead = bed.member("t", "g", "g-0", Some(10)).await.unwrap();
     publish(&sink, "t", ["a", "b", "c"]).await;
