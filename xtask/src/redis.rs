@@ -37,10 +37,13 @@ pub(crate) fn start() -> Result<Option<Child>> {
     }
     let folder = folder();
     println!("fetching Redis 6.2, 12 MB, into {}", folder.display());
-    fs::create_dir_all(&folder)?;
+    let own = folder.join("maven");
+    fs::create_dir_all(&own)?;
     let mut maven: Command = shell::command("mvn --batch-mode --quiet");
     maven
-        .arg(format!("-Dmaven.repo.local={}", folder.join("maven").display()))
+        // It makes a folder for its notes wherever it is started.
+        .current_dir(&own)
+        .arg(format!("-Dmaven.repo.local={}", own.display()))
         .args([UNPACK, &format!("-Dartifact={LIBRARY}")])
         .arg(format!("-Dmdep.unpack.includes={}", PROGRAM.0))
         .arg(format!("-DoutputDirectory={}", folder.display()));
