@@ -89,11 +89,6 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Whether nothing is in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.blocks == 0
-    }
-
     /// Bytes of its largest entry.
     pub(crate) fn largest(&self) -> u64 {
         self.largest

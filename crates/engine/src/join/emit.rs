@@ -94,13 +94,17 @@ impl Closing {
         if let Some(side) = open.sides.first_mut() {
             early.into_tokens().for_each(|token| side.store.push_token(token));
         }
+        let mut progress = Progress::new(&spec.plan, &open.sides, tallies);
+        if let Some(spilled) = &spilled {
+            progress.together = spilled.unmarked();
+        }
         Closing {
             grouping: spec.groups.is_some().then_some(Grouping::Gathering(groups, runs)),
             held,
             passes: spilled.map(|spilled| Box::new(Passes::new(*spilled, &open.sides))),
             group: None,
             last: None,
-            progress: Progress::new(&spec.plan, &open.sides, tallies),
+            progress,
             encoding: Encoding::new(uid),
             open,
         }
@@ -179,11 +183,19 @@ impl Closing {
         (spill, work): (&mut Option<Spill>, &mut u64),
     ) -> bool {
         let window = self.open.window;
-        let (sides, sink, whole) = match self.passes.as_deref_mut() {
-            None => (&self.open.sides, None, true),
-            Some(Passes { loaded, sink, .. }) => {
-                let numbers = loaded.numbers.as_slice();
-                (&loaded.sides, sink.as_mut().map(|sink| (sink, numbers)), false)
+        let steps = spec.plan.steps.len();
+        let (sides, last, sink, whole) = match self.passes.as_deref_mut() {
+            None => (&self.open.sides, steps.saturating_sub(1), None, true),
+            Some(Passes {
+                loaded, sink, step, ..
+            }) => {
+                let loaded = &*loaded;
+                (
+                    &loaded.sides,
+                    *step,
+                    sink.as_mut().map(|sink| (sink, loaded)),
+                    false,
+                )
             }
         };
         let bound: Vec<Bound<'_>> = sides.iter().map(|_| Bound::default()).collect();
@@ -201,6 +213,7 @@ impl Closing {
             progress: &mut self.progress,
             groups: spec.groups.as_ref().zip(self.grouping.as_mut()),
             spill,
+            last,
             sink,
             encoder: Encoder {
                 spec,
@@ -235,10 +248,7 @@ impl Closing {
             errors,
         } = self.encoding.finish(spec);
         results.splice(..0, self.last);
-        let together: Vec<u64> = match self.passes {
-            Some(passes) => passes.together,
-            None => self.progress.together.iter().map(Matched::count).collect(),
-        };
+        let together = self.progress.together.iter().map(Matched::count);
         let alone = sides.len() == 1;
         let inputs = sides.iter().zip(together).map(|(side, matched)| WindowInput {
             matched: if alone {

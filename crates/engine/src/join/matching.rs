@@ -11,7 +11,7 @@ use super::index::Key;
 use super::open::Side;
 use super::plan::{Check, Plan};
 use super::progress::{Frame, Next, Progress};
-use super::spilled::Sink;
+use super::spilled::{Loaded, Sink};
 use crate::aggregate::{GroupSpec, Previous};
 use crate::counters::CutShort;
 use crate::expr::{Context, EvalError};
@@ -36,8 +36,10 @@ pub(super) struct Matching<'a> {
     pub(super) groups: Option<(&'a GroupSpec, &'a mut Grouping)>,
     /// Where they go that don't fit.
     pub(super) spill: &'a mut Option<Spill>,
-    /// Where rows go that no results are made of yet, and, by input, which of all messages those at hand are.
-    pub(super) sink: Option<(&'a mut Sink, &'a [Vec<u32>])>,
+    /// The step that completes a row: the last, or the one that is joined with the rows of those before.
+    pub(super) last: usize,
+    /// Where rows go that no results are made of yet, and what they are made of.
+    pub(super) sink: Option<(&'a mut Sink, &'a Loaded)>,
     pub(super) encoder: Encoder<'a>,
 }
 
@@ -103,6 +105,10 @@ impl Matching<'_> {
             }
             return true;
         };
+        if self.sink.is_some() && at < self.last {
+            self.join_row(row);
+            return true;
+        }
         self.bind(step.input, row);
         if depth > 1 {
             if self.progress.candidates >= MAX_CANDIDATES {
@@ -117,10 +123,7 @@ impl Matching<'_> {
                 self.matched(at, row);
             }
         } else if plan.kind == JoinKind::Anti {
-            self.progress.alone = !self.progress.may_match(row);
-            if self.progress.has_met(row) {
-                return true;
-            }
+            self.progress.alone = true;
         }
         self.descend(at);
         true
@@ -134,6 +137,11 @@ impl Matching<'_> {
             (Next::Found(found), Some(index)) => return index.next(found, &side.store),
             (Next::Within(rows), _) => return rows.next(),
             (Next::Scan(row), _) => row,
+            (Next::Rows(row), _) => {
+                *row += 1;
+                let rows = self.sink.as_ref().map_or(0, |(_, loaded)| loaded.len());
+                return (*row as usize <= rows).then(|| *row - 1);
+            }
             (Next::Unmatched(row), _) => {
                 *row = matched.get(at)?.next_unmarked(*row);
                 row
@@ -154,9 +162,9 @@ impl Matching<'_> {
         if let Some(matched) = self.progress.matched.get_mut(at) {
             matched.mark(row);
         }
-        let Progress { rows, block, .. } = &mut *self.progress;
+        let Progress { row, block, .. } = &mut *self.progress;
         if let Some(block) = block {
-            block.met.mark(rows[self.plan.steps[0].input]);
+            block.met.mark(*row);
         }
     }
 
@@ -168,7 +176,7 @@ impl Matching<'_> {
             .block
             .as_ref()
             .is_some_and(|block| !block.last_of_first);
-        if !self.plan.keeps_right() || base >= self.plan.steps.len() || elsewhere {
+        if !self.plan.keeps_right() || base > self.last || elsewhere {
             return false;
         }
         self.progress.base = base;
@@ -185,7 +193,7 @@ impl Matching<'_> {
         if !self.passes(&plan.steps[at].filters) {
             return;
         }
-        if at + 1 == plan.steps.len() {
+        if at == self.last {
             self.found();
         } else {
             self.open(at + 1);
@@ -193,7 +201,7 @@ impl Matching<'_> {
     }
 
     /// Begins with a step, for what those before it are bound to.
-    fn open(&mut self, at: usize) {
+    pub(super) fn open(&mut self, at: usize) {
         let plan = self.plan;
         let step = &plan.steps[at];
         let side = &self.sides[step.input];
@@ -205,7 +213,7 @@ impl Matching<'_> {
             match Key::eval(&step.probe, &self.cx) {
                 Ok(key) => {
                     let found = index.find(&key, &side.store, &step.build, self.single);
-                    if found.is_empty() && counts {
+                    if self.progress.is_in_vain(!found.is_empty()) {
                         for condition in &step.keys {
                             self.progress.tallies[*condition].turned_away += 1;
                         }
@@ -225,7 +233,7 @@ impl Matching<'_> {
             Next::Scan(0)
         };
         let next = self.narrow(at, next);
-        let settled = self.progress.may_match(self.progress.rows[plan.steps[0].input]);
+        let settled = self.progress.may_match();
         self.progress.frames.push(Frame { next, settled });
     }
 
@@ -272,6 +280,9 @@ impl Matching<'_> {
 
     /// All inputs are bound to messages that make a row.
     fn found(&mut self) {
+        if self.sink.is_some() {
+            return self.found_row();
+        }
         self.mark_together();
         if self.plan.kind == JoinKind::Anti {
             // One match is enough.
@@ -337,11 +348,8 @@ impl Matching<'_> {
     }
 
     fn encode(&mut self) {
-        if let (Some((sink, numbers)), Some(spill)) = (&mut self.sink, self.spill.as_mut()) {
-            if let Err(error) = sink.push(spill, (self.sides, numbers), &self.progress.rows) {
-                spill.fail(error);
-            }
-            return;
+        if self.sink.is_some() {
+            return self.write_row();
         }
         let taken = match &mut self.groups {
             Some((spec, grouping)) => {

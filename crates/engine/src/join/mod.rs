@@ -23,6 +23,7 @@ mod open;
 mod plan;
 mod progress;
 mod ranges;
+mod rows;
 mod session;
 mod spec;
 mod spilled;

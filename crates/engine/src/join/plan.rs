@@ -159,6 +159,12 @@ impl Plan {
         self.steps.get(*self.step_of.get(input)?)
     }
 
+    /// The inputs of the steps before one, in their own order.
+    pub(super) fn inputs_before(&self, step: usize) -> impl Iterator<Item = usize> {
+        let steps = self.step_of.iter().enumerate();
+        steps.filter(move |(_, of)| **of < step).map(|(input, _)| input)
+    }
+
     fn number(&mut self, conjuncts: Vec<(Clause, Expr)>) -> Vec<Open> {
         let number = |(clause, expr): (Clause, Expr)| {
             self.conditions.push(Condition {

@@ -25,6 +25,8 @@ pub(super) enum Next {
     Unmatched(u32),
     /// Nothing: what is bound before can't have a match.
     Nothing,
+    /// Rows of the steps before, from this one on.
+    Rows(u32),
 }
 
 /// A step that is open.
@@ -41,14 +43,16 @@ impl Frame {
     }
 }
 
-/// Of a join of two inputs that are too large for memory, and are joined block by block: what is at hand.
+/// Of a step that is too large for memory, and is joined block by block: what is at hand.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Which messages of the first input's block have had a match, in this block of the second or in one before.
+    /// Which rows of the block have had a match, in this block of messages or in one before.
     pub(super) met: Matched,
-    /// Whether this is the last block of the second input.
+    /// Which have found messages with their key.
+    pub(super) looked_up: Matched,
+    /// Whether this is the last block of messages.
     pub(super) last: bool,
-    /// Whether this is the last block of the first input.
+    /// Whether this is the last block of rows.
     pub(super) last_of_first: bool,
 }
 
@@ -80,7 +84,9 @@ pub(super) struct Progress {
     pub(super) found: Vec<u32>,
     /// Their order, and how many of them are encoded, once they are complete.
     pub(super) order: Option<(Vec<u32>, usize)>,
-    /// What of its inputs is at hand, where not all is.
+    /// Where the rows of the steps before are at hand: which of them is joined.
+    pub(super) row: u32,
+    /// What of them and of the step's messages is at hand, where not all is.
     pub(super) block: Option<Block>,
 }
 
@@ -101,6 +107,7 @@ impl Progress {
             tallies,
             found: Vec::new(),
             order: None,
+            row: 0,
             block: None,
         }
     }
@@ -111,8 +118,15 @@ impl Progress {
         *self = Progress {
             candidates: self.candidates,
             cut_short: self.cut_short,
+            together: std::mem::take(&mut self.together),
             ..Progress::new(plan, sides, tallies)
         };
+    }
+
+    /// Joins the rows that the steps before have found with the messages of this one.
+    pub(super) fn join_rows(&mut self, step: usize) {
+        self.frames = vec![Frame::new(Next::Rows(0))];
+        self.base = step.saturating_sub(1);
     }
 
     /// Has found these rows before, in order, and looks for no others.
@@ -126,17 +140,31 @@ impl Progress {
         self.base = self.rows.len();
     }
 
-    /// Whether a message of the first input without a match here may have one elsewhere, or has had one.
-    pub(super) fn may_match(&self, row: u32) -> bool {
-        self.has_met(row) || !self.is_last()
+    /// Whether what is bound before, and has no match here, may have one elsewhere, or has had one.
+    pub(super) fn may_match(&self) -> bool {
+        self.has_met() || !self.is_last()
     }
 
-    /// Whether a message of the first input has had a match elsewhere.
-    pub(super) fn has_met(&self, row: u32) -> bool {
-        self.block.as_ref().is_some_and(|block| block.met.is_marked(row))
+    /// Whether what is bound before has had a match elsewhere.
+    pub(super) fn has_met(&self) -> bool {
+        self.block
+            .as_ref()
+            .is_some_and(|block| block.met.is_marked(self.row))
     }
 
-    /// Whether what is evaluated once for each message of the first input is evaluated for the last time.
+    /// Whether a lookup has found nothing anywhere. `found` says whether it has here.
+    pub(super) fn is_in_vain(&mut self, found: bool) -> bool {
+        let row = self.row;
+        let Some(block) = &mut self.block else {
+            return !found;
+        };
+        if found {
+            block.looked_up.mark(row);
+        }
+        block.last && !block.looked_up.is_marked(row)
+    }
+
+    /// Whether what is evaluated once for what is bound before is evaluated for the last time.
     pub(super) fn is_last(&self) -> bool {
         self.block.as_ref().is_none_or(|block| block.last)
     }

@@ -267,10 +267,9 @@ impl JoinSpec {
         self.sends_updates() || self.groups.as_ref().is_some_and(GroupSpec::has_trigger)
     }
 
-    /// Whether what its windows gather can leave memory and come back when they close: nothing of it is asked for before,
-    /// and what is read together is at most two inputs.
+    /// Whether what its windows gather can leave memory and come back when they close: nothing of it is asked for before.
     pub(crate) fn spills(&self) -> bool {
-        self.inputs() <= 2 && self.tables.is_empty() && !self.leaves_early()
+        self.tables.is_empty() && !self.leaves_early()
     }
 
     /// Why its windows have to fit into memory even where there is a store, if they have to.
@@ -280,8 +279,7 @@ impl JoinSpec {
             _ if self.spills() => None,
             Windowing::Unbounded => Some("groups that leave by a trigger"),
             _ if self.leaves_early() => Some("groups that are sent before their window ends"),
-            _ if !self.tables.is_empty() => Some("messages that are looked up in a Table"),
-            _ => Some("joins of more than two inputs"),
+            _ => Some("messages that are looked up in a Table"),
         }
     }
 

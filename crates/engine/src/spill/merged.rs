@@ -60,7 +60,7 @@ impl Sources {
 }
 
 /// Runs that are taken as one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Merged {
     /// Runs that are not in `sources`.
     waiting: Vec<Run>,

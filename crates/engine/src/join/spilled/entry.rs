@@ -1,24 +1,31 @@
-//! A message as it is written: where it stands in the order of its run, and what is kept of it.
+//! A message as it is written, or a row of some: where it stands in the order of its run, and what is kept of it.
 
 use super::super::store::Store;
 use crate::id::Id;
 use crate::tokens;
 
-/// The key of a message: its part of the window, then its input, then its place among the messages of that.
-pub(super) fn key(bucket: u16, input: usize, number: u32) -> [u8; 7] {
-    let [b0, b1] = bucket.to_be_bytes();
-    let [n0, n1, n2, n3] = number.to_be_bytes();
-    // There are two at most.
-    [b0, b1, u8::from(input > 0), n0, n1, n2, n3]
+/// Bytes of a key before its numbers.
+const PLACE: usize = 3;
+
+/// Begins a key with what is joined by it: its part of the window, and whether it is the step's own message or a row of
+/// the steps before.
+pub(super) fn begin(part: u16, own: bool, key: &mut Vec<u8>) {
+    key.clear();
+    key.extend_from_slice(&part.to_be_bytes());
+    key.push(u8::from(own));
 }
 
-/// What [`key`] was made of.
-pub(super) fn place(key: &[u8]) -> Option<(u16, usize, u32)> {
-    let [b0, b1, input, number @ ..] = key else {
+/// What [`begin`] was given, and the numbers that follow it.
+pub(super) fn place(key: &[u8]) -> Option<(u16, bool, &[u8])> {
+    let [b0, b1, own, numbers @ ..] = key else {
         return None;
     };
-    let number = u32::from_be_bytes(number.try_into().ok()?);
-    Some((u16::from_be_bytes([*b0, *b1]), usize::from(*input), number))
+    Some((u16::from_be_bytes([*b0, *b1]), *own > 0, numbers))
+}
+
+/// The numbers of a key that begins with a place.
+pub(super) fn numbers(key: &[u8]) -> &[u8] {
+    key.get(PLACE..).unwrap_or_default()
 }
 
 /// Appends a message.

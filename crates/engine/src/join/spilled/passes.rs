@@ -1,16 +1,18 @@
-//! Joins a window whose messages are in the store, pass by pass: some parts, or two blocks, at a time, and then what
-//! was found, in the order in which one join of all would have found it.
+//! Joins a window whose messages are in the store, step by step, and each step pass by pass: some parts, or two blocks,
+//! at a time; and then what was found, in the order in which one join of all would have found it.
 
 use std::collections::BTreeMap;
 
 use super::super::bound::MISSING;
 use super::super::open::Side;
+use super::super::plan::Plan;
 use super::super::progress::Progress;
 use super::super::spec::JoinSpec;
 use super::blocks::Blocks;
 use super::loaded::Loaded;
+use super::sink::{Sink, is_told_last};
 use super::{Spilled, entry};
-use crate::spill::{Entry, Merged, Next, Run, Spill, Writer};
+use crate::spill::{Entry, Merged, Next, Run, Spill};
 use crate::state::StateError;
 use crate::window::Window;
 
@@ -47,54 +49,29 @@ enum Stage {
 /// A window whose messages are in the store, while it closes.
 #[derive(Debug)]
 pub(in crate::join) struct Passes {
-    /// Messages by part; then rows.
+    /// Rows and messages by part; then rows.
     from: Merged,
     /// What was read, and belongs to another part.
     ahead: Option<Entry>,
-    /// By part that is not through: bytes that its messages take in memory.
-    sizes: BTreeMap<u16, u64>,
+    /// The step that is joined with the rows of those before it.
+    pub(in crate::join) step: usize,
+    /// By step, from the second on: its messages.
+    runs: Vec<Vec<Run>>,
+    /// By step, from the second on, and by part that is not through: bytes that it takes in memory.
+    sizes: Vec<BTreeMap<u16, u64>>,
     stage: Stage,
-    /// By input: messages of the parts that are read, with their numbers.
-    read: Vec<Vec<(u32, Box<[u8]>)>>,
-    /// The messages of the pass.
+    /// Of the parts that are read: rows, and messages.
+    read: [Vec<Entry>; 2],
+    /// What the pass joins.
     pub(in crate::join) loaded: Loaded,
-    /// Rows that results are made of: by input, places of messages.
-    rows: Vec<u32>,
     at_hand: bool,
-    /// Where rows go that the pass finds.
+    /// Where rows go that are found.
     pub(in crate::join) sink: Option<Sink>,
     found: Vec<Run>,
-    /// By input: how many messages are in rows with others.
-    pub(in crate::join) together: Vec<u64>,
-}
-
-/// Writes rows down: in the order of their messages' numbers, each with what is kept of its messages.
-#[derive(Debug)]
-pub(in crate::join) struct Sink {
-    writer: Writer,
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-impl Sink {
-    /// Adds a row of messages that are at hand: by input, their places.
-    pub(in crate::join) fn push(
-        &mut self,
-        spill: &Spill,
-        (sides, numbers): (&[Side], &[Vec<u32>]),
-        rows: &[u32],
-    ) -> Result<(), StateError> {
-        self.key.clear();
-        self.value.clear();
-        for ((side, numbers), row) in sides.iter().zip(numbers).zip(rows) {
-            let number = numbers.get(*row as usize).unwrap_or(&MISSING);
-            self.key.extend_from_slice(&number.to_be_bytes());
-            if *row != MISSING {
-                entry::write(&side.store, *row as usize, &mut self.value);
-            }
-        }
-        self.writer.push(spill, &self.key, &self.value)
-    }
+    /// Where it is known last which of the first input's messages have no match: all of them.
+    firsts: Vec<Run>,
+    /// One that has had none so far.
+    alone: Option<Entry>,
 }
 
 pub(super) fn torn() -> StateError {
@@ -104,18 +81,22 @@ pub(super) fn torn() -> StateError {
 impl Passes {
     /// `sides` are those that the messages came from.
     pub(in crate::join) fn new(spilled: Spilled, sides: &[Side]) -> Passes {
+        let mut runs = spilled.runs;
+        let first = runs.first_mut().map(std::mem::take).unwrap_or_default();
         Passes {
-            from: Merged::new(spilled.runs, Vec::new()),
+            from: Merged::new(first, Vec::new()),
             ahead: None,
+            step: 1,
+            runs,
             sizes: spilled.sizes,
             stage: Stage::Choosing,
-            read: sides.iter().map(|_| Vec::new()).collect(),
+            read: Default::default(),
             loaded: Loaded::new(sides),
-            rows: Vec::new(),
             at_hand: false,
             sink: None,
             found: Vec::new(),
-            together: vec![0; sides.len()],
+            firsts: spilled.firsts,
+            alone: None,
         }
     }
 
@@ -127,17 +108,18 @@ impl Passes {
         progress: &mut Progress,
         (spill, work): (&mut Spill, &mut u64),
     ) -> Result<Pass, StateError> {
+        let plan = &spec.plan;
         while !self.at_hand {
             if *work == 0 {
                 return Ok(Pass::Later);
             }
             match std::mem::replace(&mut self.stage, Stage::Choosing) {
-                Stage::Choosing => self.choose(spec, progress, spill.part()),
+                Stage::Choosing => self.choose(spec, progress, spill)?,
                 Stage::Loading(until) => {
-                    let all = self.load(until, spill, work)?;
+                    let all = self.load(plan, until, spill, work)?;
                     self.stage = Stage::Loading(until);
                     if all {
-                        self.begin(spec, window, progress, spill);
+                        self.begin(spec, window, progress);
                     }
                 }
                 Stage::Splitting(bucket, mut blocks) => {
@@ -148,9 +130,9 @@ impl Passes {
                     };
                 }
                 Stage::Pairing(mut blocks) if blocks.are_left() && progress.cut_short.is_none() => {
-                    blocks.load(&mut self.loaded, spill, work)?;
-                    self.begin(spec, window, progress, spill);
-                    blocks.resume(progress, &self.loaded);
+                    blocks.load(&mut self.loaded, (plan, self.step), spill, work)?;
+                    self.begin(spec, window, progress);
+                    blocks.resume(self.step, progress, &self.loaded);
                     self.stage = Stage::Pairing(blocks);
                 }
                 Stage::Pairing(blocks) => {
@@ -160,9 +142,10 @@ impl Passes {
                 Stage::Emitting => self.emit(spec, progress, (spill, work))?,
                 Stage::Through => {
                     self.stage = Stage::Through;
-                    let none = Merged::new(Vec::new(), Vec::new());
-                    let left = std::mem::replace(&mut self.from, none).into_runs();
-                    spill.remove(left.into_iter().chain(self.found.drain(..)))?;
+                    let left = std::mem::take(&mut self.from).into_runs();
+                    let later = self.runs.drain(..).flatten();
+                    let found = self.found.drain(..).chain(self.firsts.drain(..));
+                    spill.remove(left.into_iter().chain(later).chain(found))?;
                     return Ok(Pass::Through);
                 }
             }
@@ -173,59 +156,81 @@ impl Passes {
     /// A pass was joined, or its results are made.
     pub(in crate::join) fn end(&mut self, progress: &mut Progress, spill: &Spill) -> Result<(), StateError> {
         self.at_hand = false;
-        if let Some(sink) = self.sink.take() {
-            let run = sink.writer.finish(spill)?;
-            self.found.extend(Some(run).filter(|run| !run.is_empty()));
+        if let Some(sink) = &mut self.sink {
+            sink.end_pass(spill)?;
         }
         match &mut self.stage {
+            Stage::Pairing(blocks) => blocks.joined(self.step, progress),
             Stage::Loading(_) => {
                 self.stage = Stage::Choosing;
-                for (sum, marks) in self.together.iter_mut().zip(&progress.together) {
-                    *sum += marks.count();
-                }
                 self.clear();
             }
-            Stage::Pairing(blocks) => blocks.joined(progress, &mut self.together),
             _ => self.clear(),
         }
         Ok(())
     }
 
     fn clear(&mut self) {
-        (0..self.together.len()).for_each(|input| self.loaded.clear(input));
-        self.rows.clear();
+        self.loaded.clear(0..self.loaded.sides.len(), true);
     }
 
-    /// As many parts as fit into memory together; one by itself that doesn't; or, after the last, what was found. The
-    /// messages of a single input make a row each, and need not be found.
-    fn choose(&mut self, spec: &JoinSpec, progress: &Progress, part: u64) {
-        let joins = spec.inputs() > 1;
-        self.stage = match self.sizes.pop_first() {
-            Some((bucket, size)) if joins && progress.cut_short.is_none() => {
-                if size > part {
-                    Stage::Splitting(bucket, Blocks::default())
-                } else {
-                    let (mut until, mut sum) = (bucket, size);
-                    while let Some(next) = self.sizes.first_entry()
-                        && sum + next.get() <= part
-                    {
-                        until = *next.key();
-                        sum += next.remove();
-                    }
-                    Stage::Loading(until)
+    /// As many parts as fit into memory together; one by itself that doesn't; after the last, the next step; and after
+    /// the last of these, what was found. The messages of a single input make a row each, and need not be found.
+    fn choose(&mut self, spec: &JoinSpec, progress: &Progress, spill: &mut Spill) -> Result<(), StateError> {
+        let steps = spec.plan.steps.len();
+        let (joins, cut) = (steps > 1, progress.cut_short.is_some());
+        let sizes = self.sizes.get_mut(self.step - 1).filter(|_| joins && !cut);
+        if let Some((sizes, (bucket, size))) = sizes.and_then(|sizes| {
+            let first = sizes.pop_first()?;
+            Some((sizes, first))
+        }) {
+            let part = spill.part();
+            self.stage = if size > part {
+                Stage::Splitting(bucket, Blocks::default())
+            } else {
+                let (mut until, mut sum) = (bucket, size);
+                while let Some(next) = sizes.first_entry()
+                    && sum + next.get() <= part
+                {
+                    until = *next.key();
+                    sum += next.remove();
+                }
+                Stage::Loading(until)
+            };
+            return Ok(());
+        }
+        if let Some(sink) = self.sink.take() {
+            let (found, parts) = sink.finish(spill)?;
+            self.found.extend(found);
+            if let Some(sizes) = self.sizes.get_mut(self.step) {
+                for (part, size) in parts {
+                    *sizes.entry(part).or_default() += size;
                 }
             }
-            _ if progress.is_void(spec) => Stage::Through,
-            _ => {
-                if joins {
-                    let none = Merged::new(Vec::new(), Vec::new());
-                    let read = std::mem::replace(&mut self.from, none).into_runs();
-                    self.from = Merged::new(std::mem::take(&mut self.found), read);
-                    self.ahead = None;
-                }
-                Stage::Emitting
+        }
+        let last = self.step + 1 >= steps;
+        if cut && (!last || is_told_last(&spec.plan)) || progress.is_void(spec) {
+            self.stage = Stage::Through;
+        } else if !last {
+            self.step += 1;
+            let messages = self.runs.get_mut(self.step - 1).map(std::mem::take);
+            self.found.append(&mut messages.unwrap_or_default());
+            self.turn();
+        } else {
+            if joins {
+                self.found.append(&mut self.firsts);
+                self.turn();
             }
-        };
+            self.stage = Stage::Emitting;
+        }
+        Ok(())
+    }
+
+    /// Reads what was found from now on.
+    fn turn(&mut self) {
+        let read = std::mem::take(&mut self.from).into_runs();
+        self.from = Merged::new(std::mem::take(&mut self.found), read);
+        self.ahead = None;
     }
 
     /// What comes next; `Later` if that is not known yet.
@@ -236,28 +241,33 @@ impl Passes {
         }
     }
 
-    /// Reads the messages of the parts up to one, and brings them in the order in which they came. Whether that were
-    /// all.
-    fn load(&mut self, until: u16, spill: &mut Spill, work: &mut u64) -> Result<bool, StateError> {
+    /// Reads the parts up to one, and brings what is in them in its order. Whether that were all.
+    fn load(
+        &mut self,
+        plan: &Plan,
+        until: u16,
+        spill: &mut Spill,
+        work: &mut u64,
+    ) -> Result<bool, StateError> {
         loop {
             let entry = match self.next(spill, work)? {
                 Next::Entry(entry) => entry,
                 Next::Later => return Ok(false),
                 Next::End => break,
             };
-            let (bucket, input, number) = entry::place(&entry.0).ok_or_else(torn)?;
+            let (bucket, own, _) = entry::place(&entry.0).ok_or_else(torn)?;
             if bucket > until {
                 self.ahead = Some(entry);
                 break;
             }
-            let read = self.read.get_mut(input).ok_or_else(torn)?;
-            read.push((number, entry.1));
+            self.read[usize::from(own)].push(entry);
         }
-        for (input, read) in self.read.iter_mut().enumerate() {
+        for (read, own) in self.read.iter_mut().zip([false, true]) {
             let mut read = std::mem::take(read);
-            read.sort_unstable_by_key(|(number, _)| *number);
-            for (number, value) in read {
-                self.loaded.add(input, number, &mut &*value).ok_or_else(torn)?;
+            read.sort_unstable_by(|a, b| entry::numbers(&a.0).cmp(entry::numbers(&b.0)));
+            for (key, value) in read {
+                let taken = self.loaded.take((plan, self.step), own, (&key, &value));
+                taken.ok_or_else(torn)?;
             }
         }
         Ok(true)
@@ -277,27 +287,57 @@ impl Passes {
                 Next::Later => return Ok(false),
                 Next::End => break,
             };
-            let (bucket, input, _) = entry::place(&entry.0).ok_or_else(torn)?;
+            let (bucket, own, _) = entry::place(&entry.0).ok_or_else(torn)?;
             if bucket > part {
                 self.ahead = Some(entry);
                 break;
             }
-            blocks.push((input, &entry.0, &entry.1), fits, spill)?;
+            blocks.push((own, &entry.0, &entry.1), fits, spill)?;
         }
         blocks.end_block(spill)?;
         Ok(true)
     }
 
-    /// All messages of the pass are at hand.
-    fn begin(&mut self, spec: &JoinSpec, window: Window, progress: &mut Progress, spill: &mut Spill) {
-        self.loaded.index(spec, window);
-        progress.renew(&spec.plan, &self.loaded.sides);
-        self.sink = Some(Sink {
-            writer: spill.write(),
-            key: Vec::new(),
-            value: Vec::new(),
-        });
+    /// All that the pass joins is at hand.
+    fn begin(&mut self, spec: &JoinSpec, window: Window, progress: &mut Progress) {
+        let plan = &spec.plan;
+        if let Some(step) = plan.steps.get(self.step) {
+            self.loaded.index(spec, window, step.input);
+        }
+        progress.renew(plan, &self.loaded.sides);
+        progress.join_rows(self.step);
+        self.sink.get_or_insert_with(|| Sink::new(plan, self.step));
         self.at_hand = true;
+    }
+
+    /// The next row that was found: its numbers, and its messages.
+    fn next_row(
+        &mut self,
+        plan: &Plan,
+        progress: &mut Progress,
+        (spill, work): (&mut Spill, &mut u64),
+    ) -> Result<Next, StateError> {
+        loop {
+            let next = self.next(spill, work)?;
+            let entry = match next {
+                Next::Entry(entry) if is_told_last(plan) => entry,
+                Next::End => return Ok(self.alone.take().map_or(Next::End, Next::Entry)),
+                next => return Ok(next),
+            };
+            if entry.0.len() == 4 {
+                if let Some(alone) = self.alone.replace(entry) {
+                    return Ok(Next::Entry(alone));
+                }
+            } else if self.alone.take().is_some() {
+                // The match that would have been found first.
+                for (step, number) in plan.steps.iter().zip(entry.0.chunks_exact(4)) {
+                    let number = number.try_into().map_or(MISSING, u32::from_be_bytes);
+                    if let Some(marks) = progress.together.get_mut(step.input) {
+                        marks.mark(number);
+                    }
+                }
+            }
+        }
     }
 
     /// Reads the next rows that were found.
@@ -307,34 +347,26 @@ impl Passes {
         progress: &mut Progress,
         (spill, work): (&mut Spill, &mut u64),
     ) -> Result<(), StateError> {
-        let inputs = self.together.len();
+        let inputs = self.loaded.sides.len();
         // No more of them have room.
         let full = progress.cut_short == Some(crate::counters::CutShort::Budget);
         self.stage = Stage::Emitting;
-        while !full && self.rows.len() < ROWS * inputs && self.loaded.bytes() < spill.part() {
-            let (key, value) = match self.next(spill, work)? {
+        while !full && self.loaded.len() < ROWS && self.loaded.bytes() < spill.part() {
+            let (key, value) = match self.next_row(&spec.plan, progress, (spill, &mut *work))? {
                 Next::Entry(entry) => entry,
                 Next::Later => return Ok(()),
                 Next::End => break,
             };
-            // A message's number is the last of its key.
-            let at = key.len().checked_sub(4 * inputs).ok_or_else(torn)?;
-            let mut value = &*value;
-            for (input, number) in key[at..].chunks_exact(4).enumerate() {
-                let number = number.try_into().map_or(MISSING, u32::from_be_bytes);
-                let row = match number {
-                    MISSING => MISSING,
-                    number => self.loaded.add(input, number, &mut value).ok_or_else(torn)?,
-                };
-                self.rows.push(row);
-            }
+            // Numbers are the last of its key.
+            let numbers = &key[key.len().saturating_sub(4 * inputs)..];
+            self.loaded.add_row(0..inputs, numbers, &value).ok_or_else(torn)?;
         }
-        if self.rows.is_empty() || full {
+        if self.loaded.len() == 0 || full {
             self.stage = Stage::Through;
             return Ok(());
         }
         progress.renew(&spec.plan, &self.loaded.sides);
-        progress.repeat(std::mem::take(&mut self.rows));
+        progress.repeat(self.loaded.take_rows());
         self.at_hand = true;
         Ok(())
     }
