@@ -54,6 +54,10 @@ impl Component {
         };
         let time = if slot.end < Time::MAX { slot.end } else { at };
         let group = self.hold(Messages::Many(vec![tokens.into_iter().collect()]));
+        if self.clock.is_some() && slot.end < Time::MAX {
+            // Its window may close with nothing left in it, and is not done with before this is accepted.
+            self.unsettled.insert(group, slot.end);
+        }
         let shipment = Shipment {
             group,
             input,

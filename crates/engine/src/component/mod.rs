@@ -328,7 +328,11 @@ impl Component {
     /// others still need.
     pub fn settled(&self) -> Option<Time> {
         let before = |end: Time| Time(end.0.saturating_sub(1));
-        let done = self.unsettled.first().map_or(self.closed, before);
+        let done = self
+            .unsettled
+            .first()
+            .map_or(self.closed, before)
+            .min(self.closed);
         Some(done.max(self.settled)).filter(|done| *done > START)
     }
 

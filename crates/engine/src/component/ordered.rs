@@ -62,7 +62,13 @@ impl Component {
         if late {
             self.late(message, (at, watermark), id, &decoded.data, now);
         } else {
-            self.wait(at, message.input, (id, named, message.token), (watermark, behind));
+            // Of messages that are the same, one may be done with before a crash and the other not: by how many came before
+            // it, it would have the name of the first.
+            let apart = !named && spec.lets_go_early() && !message.position.is_empty();
+            let name = apart.then(|| Id::of_position(topic, message.position));
+            let arrived = (id, named, message.token);
+            let waiting = Waiting::new(at, message.input, arrived, (watermark, behind), &self.row);
+            self.wait(waiting.called(name));
             if !self.live() {
                 self.release_early(spec);
             }
@@ -84,18 +90,14 @@ impl Component {
         } else {
             let floor = if self.overlap { self.settled } else { START };
             let named = decoded.identity.is_some();
-            self.wait(
-                message.received,
-                message.input,
-                (id, named, message.token),
-                (floor, false),
-            );
+            let arrived = (id, named, message.token);
+            let (at, input) = (message.received, message.input);
+            self.wait(Waiting::new(at, input, arrived, (floor, false), &self.row));
         }
     }
 
-    fn wait(&mut self, at: Time, input: usize, message: (Id, bool, u64), expected: (Time, bool)) {
-        let waiting = Waiting::new(at, input, message, expected, &self.row);
-        self.budget.add(Some(input), waiting.bytes());
+    fn wait(&mut self, waiting: Waiting) {
+        self.budget.add(Some(waiting.input), waiting.bytes());
         self.reorder.push(waiting);
         self.write_waiting();
     }
@@ -126,7 +128,7 @@ impl Component {
         // In receipt time it was given again after a start, when no window had closed.
         let takes = |_: &Component, window: Window| window.end > waiting.floor;
         // What nobody named gets an id of its own even if the same message came before.
-        let id = waiting.id.repeated(repeats);
+        let id = waiting.name.unwrap_or_else(|| waiting.id.repeated(repeats));
         if self.place(spec, waiting.at, waiting.input, (id, waiting.token), takes) {
             self.remember(spec, &waiting, repeats);
         }

@@ -31,6 +31,8 @@ pub(super) struct Waiting {
     pub(super) at: Time,
     pub(super) input: usize,
     pub(super) id: Id,
+    /// What it is called in results, if its id does not tell it from its like after a crash.
+    pub(super) name: Option<Id>,
     pub(super) token: u64,
     /// Whether the id is its producer's: then the same once more is the same event, published again.
     pub(super) named: bool,
@@ -55,6 +57,7 @@ impl Waiting {
             at,
             input,
             id,
+            name: None,
             token,
             named,
             floor,
@@ -62,6 +65,11 @@ impl Waiting {
             slots: slots.into(),
             text: text.into(),
         }
+    }
+
+    /// Of one that its producer has not named: results call it by its place with the broker.
+    pub(super) fn called(self, name: Option<Id>) -> Waiting {
+        Waiting { name, ..self }
     }
 
     /// What is the same for a message that comes again.
@@ -78,7 +86,13 @@ impl Waiting {
         out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.floor.0.to_be_bytes());
         tokens::write(self.token, out);
-        tokens::write(u64::from(self.named) | u64::from(self.behind) << 1, out);
+        let flags = [self.named, self.behind, self.name.is_some()];
+        let flags = flags
+            .iter()
+            .rev()
+            .fold(0, |flags, flag| flags << 1 | u64::from(*flag));
+        tokens::write(flags, out);
+        out.extend(self.name.iter().flat_map(|name| name.0));
         tokens::write(self.slots.len() as u64, out);
         out.extend_from_slice(&self.slots);
         out.extend_from_slice(self.text.as_bytes());

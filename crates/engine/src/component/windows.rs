@@ -248,7 +248,9 @@ impl Component {
         };
         self.lookback.closed(group);
         if self.clock.is_some() || self.unsettled.in_order {
-            self.closed = self.closed.max(time);
+            if time < Time::MAX {
+                self.closed = self.closed.max(time);
+            }
             self.unsettled.insert(group, time);
         }
         let shipment = Shipment {

@@ -267,6 +267,12 @@ impl JoinSpec {
         self.sends_updates() || self.groups.as_ref().is_some_and(GroupSpec::has_trigger)
     }
 
+    /// Whether messages may be done with before others of their window.
+    pub(crate) fn lets_go_early(&self) -> bool {
+        matches!(self.windows, Windowing::Unbounded)
+            || self.groups.as_ref().is_some_and(GroupSpec::has_trigger)
+    }
+
     /// Whether what its windows gather can leave memory and come back when they close: nothing of it is asked for before.
     pub(crate) fn spills(&self) -> bool {
         self.tables.is_empty() && !self.leaves_early()

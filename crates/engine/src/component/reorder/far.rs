@@ -133,12 +133,18 @@ fn decode((key, value): &Entry) -> Option<(Key, Waiting)> {
     let floor = Time(i64::from_be_bytes(array(&mut value)?));
     let token = tokens::read(&mut value)?;
     let flags = tokens::read(&mut value)?;
+    let name = if flags & 4 != 0 {
+        Some(Id(array(&mut value)?))
+    } else {
+        None
+    };
     let slots = usize::try_from(tokens::read(&mut value)?).ok()?;
     let slots = value.split_off(..slots)?;
     let message = Waiting {
         at,
         input,
         id,
+        name,
         token,
         named: flags & 1 != 0,
         behind: flags & 2 != 0,
