@@ -382,6 +382,6 @@ impl Case {
     }
 }
 
-fn pick<'a, T>(random: &mut SmallRng, of: &'a [T]) -> &'a T {
+pub(crate) fn pick<'a, T>(random: &mut SmallRng, of: &'a [T]) -> &'a T {
     &of[random.random_range(0..of.len())]
 }

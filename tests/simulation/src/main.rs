@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(seed) = args.seed {
         println!("{:#?}", simulation::case::Case::draw(seed));
+        println!("{:#?}", simulation::flow::case::Case::draw(seed));
         return match run(seed, true) {
             Ok(stats) => {
                 println!("seed {seed}: {stats:?}");

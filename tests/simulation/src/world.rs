@@ -25,7 +25,7 @@ use crate::lateness::Lateness;
 use crate::oracle::{self, Row};
 
 const MQTT_RECEIVE_MAXIMUM: usize = 20;
-const MAX_STEPS: u64 = 1_000_000;
+pub(crate) const MAX_STEPS: u64 = 1_000_000;
 
 /// One run.
 pub struct World<'a> {
@@ -104,11 +104,6 @@ impl<'a> World<'a> {
         config.memory_budget = case.budget.unwrap_or(config.memory_budget);
         let of = |input: usize| {
             (0..case.messages.len()).filter(move |message| case.messages[*message].input == input)
-        };
-        let limit = |broker: &Broker| match broker {
-            Broker::Redis => usize::MAX,
-            Broker::Rabbit(prefetch) => *prefetch,
-            Broker::Mqtt => MQTT_RECEIVE_MAXIMUM,
         };
         let disk = MemoryDisk::default();
         let lateness = Lateness::new(case);
@@ -337,6 +332,15 @@ impl<'a> World<'a> {
             return Err(End::Crash);
         }
         Ok(())
+    }
+}
+
+/// How many unacked messages an input may have.
+pub(crate) fn limit(broker: &Broker) -> usize {
+    match broker {
+        Broker::Redis => usize::MAX,
+        Broker::Rabbit(prefetch) => *prefetch,
+        Broker::Mqtt => MQTT_RECEIVE_MAXIMUM,
     }
 }
 
