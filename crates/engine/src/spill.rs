@@ -4,6 +4,7 @@
 //! runs before. So they are never waited for, and a store that fails loses nothing.
 
 mod merged;
+mod reader;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +13,7 @@ use crate::time::Time;
 use crate::tokens;
 
 pub(crate) use merged::{Merged, Next};
+pub(crate) use reader::Reader;
 
 /// The first byte of the keys of runs.
 const RUN: u8 = b'r';
@@ -25,9 +27,10 @@ const BLOCKS: u64 = 1024;
 /// Runs that are read at once, however small the budget is.
 const MIN_FAN_IN: u64 = 4;
 /// The bounds of a block; a page of the store, with some of its own, is a power of two.
-const MIN_BLOCK: u64 = 4 * 1024 - PAGE_OVERHEAD;
-const MAX_BLOCK: u64 = 64 * 1024 - PAGE_OVERHEAD;
-const PAGE_OVERHEAD: u64 = 256;
+const SMALL_BLOCK: usize = 4 * 1024 - PAGE_OVERHEAD;
+const MIN_BLOCK: u64 = SMALL_BLOCK as u64;
+const MAX_BLOCK: u64 = 64 * 1024 - PAGE_OVERHEAD as u64;
+const PAGE_OVERHEAD: usize = 256;
 /// Blocks that are handed to the store together.
 const TOGETHER: usize = 16;
 /// What the lengths of a key and a value take in a block at most.
@@ -83,9 +86,16 @@ pub(crate) struct Spill {
 #[derive(Debug)]
 pub(crate) struct Run {
     number: u64,
-    blocks: u32,
+    /// The block that it begins in, and where.
+    block: u32,
+    at: usize,
+    entries: u64,
     /// Bytes of its largest entry.
     largest: u64,
+    /// Whether its blocks are small.
+    small: bool,
+    /// Held by all runs that are in the same blocks.
+    shared: Arc<()>,
 }
 
 impl Run {
@@ -167,11 +177,11 @@ impl Spill {
 
     /// Bytes that it takes to read a run: a block, and an entry that was taken out of it.
     pub(crate) fn cost(&self, run: &Run) -> u64 {
-        self.cost_of(run.largest)
+        cost(self.block_of(run.small) as u64, run.largest)
     }
 
     fn cost_of(&self, entry: u64) -> u64 {
-        (self.block as u64).max(entry + LENGTHS as u64) + entry + HEAD
+        cost(self.block as u64, entry)
     }
 
     /// Whether another run can be read where reading takes so many bytes.
@@ -195,14 +205,34 @@ impl Spill {
 
     /// Begins a run.
     pub(crate) fn write(&mut self) -> Writer {
+        self.begin(false)
+    }
+
+    /// Begins runs that are small, and are read each by itself: little besides is read with one.
+    pub(crate) fn write_small(&mut self) -> Writer {
+        self.begin(true)
+    }
+
+    fn block_of(&self, small: bool) -> usize {
+        if small { SMALL_BLOCK } else { self.block }
+    }
+
+    fn begin(&mut self, small: bool) -> Writer {
         self.next += 1;
+        let size = self.block_of(small);
         Writer {
             run: Run {
                 number: self.next,
-                blocks: 0,
+                block: 0,
+                at: 0,
+                entries: 0,
                 largest: 0,
+                small,
+                shared: Arc::default(),
             },
-            block: Vec::with_capacity(self.block),
+            blocks: 0,
+            size,
+            block: Vec::with_capacity(size),
             bytes: 0,
             batch: Batch::default(),
         }
@@ -235,20 +265,34 @@ impl Spill {
         self.store.apply(batch)
     }
 
-    /// Removes runs.
+    /// Removes runs. Blocks go with the last run that is in them.
     pub(crate) fn remove(&mut self, runs: impl IntoIterator<Item = Run>) -> Result<(), StateError> {
         let mut batch = Batch::default();
         for run in runs {
-            batch.clear(block_key(run.number, 0), block_key(run.number, run.blocks));
+            if Arc::into_inner(run.shared).is_some() {
+                batch.clear(block_key(run.number, 0), block_key(run.number + 1, 0));
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
         }
         self.store.apply(batch)
     }
+}
+
+/// Bytes that it takes to read a run.
+fn cost(block: u64, entry: u64) -> u64 {
+    block.max(entry + LENGTHS as u64) + entry + HEAD
 }
 
 /// A run that is being written.
 #[derive(Debug)]
 pub(crate) struct Writer {
     run: Run,
+    /// Blocks that are complete.
+    blocks: u32,
+    /// Bytes of a block.
+    size: usize,
     block: Vec<u8>,
     batch: Batch,
     /// Bytes of blocks in it.
@@ -260,8 +304,9 @@ impl Writer {
     pub(crate) fn push(&mut self, spill: &Spill, key: &[u8], value: &[u8]) -> Result<(), StateError> {
         let entry = key.len() + value.len();
         self.run.largest = self.run.largest.max(entry as u64);
-        if !self.block.is_empty() && self.block.len() + entry + LENGTHS > spill.block {
-            self.end_block(spill);
+        self.run.entries += 1;
+        if !self.block.is_empty() && self.block.len() + entry + LENGTHS > self.size {
+            self.end_block();
             if self.bytes >= TOGETHER * spill.block {
                 self.bytes = 0;
                 spill.store.apply(std::mem::take(&mut self.batch))?;
@@ -274,11 +319,24 @@ impl Writer {
         Ok(())
     }
 
-    fn end_block(&mut self, spill: &Spill) {
-        let block = std::mem::replace(&mut self.block, Vec::with_capacity(spill.block));
+    fn end_block(&mut self) {
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(self.size));
         self.bytes += block.len();
-        self.batch.put(block_key(self.run.number, self.run.blocks), block);
-        self.run.blocks += 1;
+        self.batch.put(block_key(self.run.number, self.blocks), block);
+        self.blocks += 1;
+    }
+
+    /// What was added since the last cut is a run of its own, which can be read when all is finished.
+    pub(crate) fn cut(&mut self) -> Run {
+        let next = Run {
+            block: self.blocks,
+            at: self.block.len(),
+            entries: 0,
+            largest: 0,
+            shared: Arc::clone(&self.run.shared),
+            ..self.run
+        };
+        std::mem::replace(&mut self.run, next)
     }
 
     /// What there is of the run so far.
@@ -289,52 +347,10 @@ impl Writer {
     /// Ends the run.
     pub(crate) fn finish(mut self, spill: &Spill) -> Result<Run, StateError> {
         if !self.block.is_empty() {
-            self.end_block(spill);
+            self.end_block();
         }
         spill.store.apply(self.batch)?;
         Ok(self.run)
-    }
-}
-
-/// A run that is read.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    number: u64,
-    blocks: std::ops::Range<u32>,
-    block: Vec<u8>,
-    at: usize,
-}
-
-impl Reader {
-    pub(crate) fn new(run: &Run) -> Reader {
-        Reader {
-            number: run.number,
-            blocks: 0..run.blocks,
-            block: Vec::new(),
-            at: 0,
-        }
-    }
-
-    /// The next entry: its key and its value.
-    pub(crate) fn next(&mut self, spill: &Spill) -> Result<Option<Entry>, StateError> {
-        let read =
-            || StateError("the state's file is not as it was written; restart the component".to_owned());
-        if self.at >= self.block.len() {
-            let Some(block) = self.blocks.next() else {
-                return Ok(None);
-            };
-            let key = block_key(self.number, block);
-            (self.block, self.at) = (spill.store.get(&key)?.ok_or_else(read)?, 0);
-        }
-        let mut rest = self.block.get(self.at..).unwrap_or_default();
-        let before = rest.len();
-        let mut part = || {
-            let len = usize::try_from(tokens::read(&mut rest)?).ok()?;
-            Some(Box::from(rest.split_off(..len)?))
-        };
-        let (key, value) = part().zip(part()).ok_or_else(read)?;
-        self.at += before - rest.len();
-        Ok(Some((key, value)))
     }
 }
 
@@ -343,13 +359,6 @@ mod tests {
     use super::*;
     use crate::state::MemoryDisk;
     use proptest::prelude::*;
-
-    impl Reader {
-        /// Bytes of the block at hand.
-        pub(super) fn held(&self) -> u64 {
-            self.block.len() as u64
-        }
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]

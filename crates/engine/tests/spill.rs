@@ -33,6 +33,7 @@ fn windows() -> impl Strategy<Value = Windows> {
     prop_oneof![
         2 => Just(Windows::Tumbling { length: LENGTH }),
         1 => Just(Windows::Hopping { length: LENGTH, slide: LENGTH / 4 }),
+        2 => (1..LENGTH).prop_map(|gap| Windows::Session { gap, max: 2 * LENGTH }),
     ]
 }
 
@@ -133,7 +134,7 @@ proptest! {
     fn what_waits_for_earlier_messages_keeps_its_order(
         readings in readings(),
         shuffle in prop::collection::vec(0..2 * LENGTH, 1000),
-        windows in prop_oneof![windows(), Just(Windows::Session { gap: 3, max: 500 })],
+        windows in windows(),
         budget in 8_000..100_000u64,
         death in prop::option::of(1..2_000usize),
     ) {
@@ -384,6 +385,48 @@ fn the_budget_holds_with_more_keys_than_memory() {
     let expected: Vec<String> = (0..5_000).map(|key| format!("[{key},6,12]")).collect();
     assert_eq!(rows, expected);
     assert!(!world.has_runs(), "nothing is left of what was written");
+}
+
+/// A few sessions with many times what fits, and many with little.
+#[test]
+fn the_budget_holds_with_sessions_larger_than_memory() {
+    const BUDGET: u64 = 512 * 1024;
+    for (keys, count, field) in [(3u16, 40_000i32, "v"), (40, 10_000, "s")] {
+        let query = Query {
+            windows: Windows::Session {
+                gap: LENGTH,
+                max: 10 * LENGTH,
+            },
+            group_by: vec!["r.k".to_owned()],
+            select: Some(format!("[r.k, count(), sum(r.v), collect(r.{field})]")),
+            emit: Emit::Each,
+            ..Query::default()
+        };
+        let mut world = World::new(config(&["r"], query, BUDGET));
+        world.payload = |(_, k, v)| format!("{{\"k\":{k},\"v\":{v},\"s\":\"{v:0100}\"}}");
+        let mut values = vec![Vec::new(); usize::from(keys)];
+        for number in 0..count {
+            let key = u16::try_from(number).unwrap() % keys;
+            world.give(0, (1, key, number));
+            values[usize::from(key)].push(number);
+        }
+        assert!(!world.paused, "{keys} keys");
+        world.finish();
+        assert!(world.most < BUDGET, "{} held of {keys} keys", world.most);
+        assert!(!world.has_runs(), "nothing is left of what was written");
+        let row = |(key, values): (usize, Vec<i32>)| {
+            let sum: i64 = values.iter().copied().map(i64::from).sum();
+            let texts: Vec<String> = values.iter().map(|v| format!("{v:0100}")).collect();
+            match field {
+                "v" => serde_json::json!([key, values.len(), sum, values]),
+                _ => serde_json::json!([key, values.len(), sum, texts]),
+            }
+        };
+        let expected: Vec<serde_json::Value> = values.into_iter().enumerate().map(row).collect();
+        let of = |event: &Arc<Event>| serde_json::from_slice(&event.data()).unwrap();
+        let results: Vec<serde_json::Value> = world.accepted.iter().map(of).collect();
+        assert!(results == expected, "{keys} keys");
+    }
 }
 
 #[test]

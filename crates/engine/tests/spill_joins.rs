@@ -87,6 +87,7 @@ fn joins() -> impl Strategy<Value = Query> {
     let windows = prop_oneof![
         3 => Just(Windows::Tumbling { length: LENGTH }),
         1 => Just(Windows::Hopping { length: LENGTH, slide: LENGTH / 2 }),
+        2 => (20..LENGTH / 2).prop_map(|gap| Windows::Session { gap, max: LENGTH }),
     ];
     let make = |(kind, (count, on), filter, emit, windows, select): (
         JoinKind,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, hash_map};
 use crate::expr::{Context, EvalError};
 
 use super::{Group, GroupSpec};
-use crate::spill::{Run, Spill};
+use crate::spill::{Run, Spill, Writer};
 use crate::state::StateError;
 
 /// What an entry takes beyond its key and group: the key's pointer and length, and the map's share.
@@ -76,17 +76,23 @@ impl Groups {
 
     /// Writes all groups to the store; none are left.
     pub(crate) fn spill(&mut self, spill: &mut Spill) -> Result<Run, StateError> {
+        let mut writer = spill.write();
+        self.write(&mut writer, spill)?;
+        writer.finish(spill)
+    }
+
+    /// Adds all groups to a run; none are left.
+    pub(crate) fn write(&mut self, writer: &mut Writer, spill: &Spill) -> Result<(), StateError> {
         self.bytes = 0;
         let mut all: Vec<_> = std::mem::take(&mut self.groups).into_iter().collect();
         all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let mut writer = spill.write();
         let mut encoded = Vec::new();
         for (key, group) in all {
             encoded.clear();
             group.encode(&mut encoded);
             writer.push(spill, &key, &encoded)?;
         }
-        writer.finish(spill)
+        Ok(())
     }
 
     /// How many groups there are.

@@ -104,6 +104,8 @@ pub struct Component {
     closing: Option<Closing>,
     /// Where windows go that outgrow memory.
     spill: Option<Spill>,
+    /// Bytes that sessions have gathered since they were written.
+    gathered: u64,
     /// Bytes of events that are on their way.
     in_flight: u64,
     /// The window of the last message.
@@ -214,6 +216,7 @@ impl Component {
             seed,
             closing: None,
             spill: None,
+            gathered: 0,
             in_flight: 0,
             latest: Window::default(),
             ledger: Ledger::default(),

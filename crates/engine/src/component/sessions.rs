@@ -55,6 +55,9 @@ impl Component {
             self.sessions.insert((key.clone(), bounds.start), bounds.end);
             self.open.insert(slot(bounds, key.clone()), open);
         }
+        if kept {
+            self.write_sessions(spec, grown);
+        }
         if kept && spec.leaves_early() {
             self.leave_early(spec, &slot(after, key), input, at);
         }

@@ -10,6 +10,7 @@ use crate::join::{Closing, FailedRow, JoinSpec, OpenWindow, Output};
 use crate::spill::{Spill, Store};
 use crate::state::StateError;
 use crate::time::Time;
+use crate::window::Windowing;
 
 /// Bytes that may be held before a window that gathers more than its part of them is written: of messages more than of
 /// groups, as what is joined in memory alone costs less.
@@ -21,17 +22,51 @@ pub(super) fn share(spec: &JoinSpec, spill: &Spill) -> u64 {
     }
 }
 
-/// Writes what a window has gathered to the store.
-pub(super) fn write_out(spec: &JoinSpec, open: &mut OpenWindow, spill: &mut Spill, budget: &mut Budget) {
-    let held: Vec<u64> = (0..spec.inputs()).map(|input| open.bytes(input)).collect();
-    if let Err(error) = open.spill(spec, spill) {
+/// Writes what windows have gathered to the store.
+pub(super) fn write_out<'w>(
+    spec: &JoinSpec,
+    windows: impl Iterator<Item = &'w mut OpenWindow>,
+    spill: &mut Spill,
+    budget: &mut Budget,
+) {
+    let mut writer = match spec.windows() {
+        Windowing::Session(_) => spill.write_small(),
+        _ => spill.write(),
+    };
+    let mut written = Ok(());
+    for open in windows.filter(|open| open.gathered() > 0) {
+        let added = changing(spec, open, budget, |open| open.spill(spec, &mut writer, spill));
+        written = written.and(added);
+    }
+    let finished = writer.finish(spill);
+    if let Err(error) = written.and(finished.map(|_| ())) {
         spill.fail(error);
     }
+}
+
+/// Reads the messages of a window that were written, as they fit into memory.
+pub(super) fn take_back(spec: &JoinSpec, open: &mut OpenWindow, spill: &mut Spill, budget: &mut Budget) {
+    let taken = changing(spec, open, budget, |open| open.take_back(spec, spill));
+    if let Err(error) = taken {
+        spill.fail(error);
+    }
+}
+
+/// Does something with a window, and minds what it takes then.
+fn changing<T>(
+    spec: &JoinSpec,
+    open: &mut OpenWindow,
+    budget: &mut Budget,
+    change: impl FnOnce(&mut OpenWindow) -> T,
+) -> T {
+    let held: Vec<u64> = (0..spec.inputs()).map(|input| open.bytes(input)).collect();
+    let changed = change(open);
     for (input, held) in held.into_iter().enumerate() {
         let left = open.bytes(input);
         budget.sub(Some(input), held.saturating_sub(left));
         budget.add(Some(input), left.saturating_sub(held));
     }
+    changed
 }
 
 impl Component {
@@ -90,6 +125,19 @@ impl Component {
             let id = Self::named(spec, window, row.id);
             let letter = self.failed_row(FailedRow { id, ..row }, now);
             self.send_dead_letter(letter, group, FIRST, now);
+        }
+    }
+
+    /// Sessions have gathered so many bytes more. All go to the store together, as there may be many that have little.
+    pub(super) fn write_sessions(&mut self, spec: &JoinSpec, more: u64) {
+        let Some(spill) = self.spill.as_mut().filter(|_| spec.spills()) else {
+            return;
+        };
+        self.gathered += more;
+        let share = share(spec, spill);
+        if self.budget.held() > share && self.gathered > share / 2 {
+            self.gathered = 0;
+            write_out(spec, self.open.values_mut(), spill, &mut self.budget);
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::shipping::{DEAD_LETTER, Shipment};
-use super::spilling::{share, write_out};
+use super::spilling::{share, take_back, write_out};
 use super::{Component, Effect, Input, OverBudget, Role};
 use crate::event::{Data, DeadLetter, Event};
 use crate::expr::EvalError;
@@ -81,7 +81,7 @@ impl Component {
             && spec.spills()
             && open.gathered() > share(spec, spill) / 2 / windows
         {
-            write_out(spec, open, spill, &mut self.budget);
+            write_out(spec, std::iter::once(&mut *open), spill, &mut self.budget);
         }
         if self.budget.held() >= budget && !open.over_budget {
             let held = (0..spec.inputs()).map(|input| open.bytes(input)).sum();
@@ -211,7 +211,11 @@ impl Component {
             self.end_session(slot);
             open.fill(spec, &self.tables);
             if let Some(spill) = self.spill.as_mut().filter(|_| open.has_spilled()) {
-                write_out(spec, &mut open, spill, &mut self.budget);
+                if open.fits(spill) {
+                    take_back(spec, &mut open, spill, &mut self.budget);
+                } else {
+                    write_out(spec, std::iter::once(&mut open), spill, &mut self.budget);
+                }
             }
             let reading = self.spill.as_ref().map_or(0, |spill| open.reading(spill));
             self.budget.add(Some(FIRST), reading);

@@ -12,7 +12,7 @@ use crate::counters::{Tally, WindowInput};
 use crate::expr::EvalError;
 use crate::id::Id;
 use crate::row::RowBuilder;
-use crate::spill::{Run, Spill};
+use crate::spill::{Run, Spill, Writer};
 use crate::state::StateError;
 use crate::window::Window;
 
@@ -86,6 +86,7 @@ impl OpenWindow {
     pub(crate) fn bytes(&self, input: usize) -> u64 {
         let spilled = self.spilled.as_ref().filter(|_| input == 0);
         let spilled = spilled.map_or(0, |spilled| spilled.bytes());
+        let spilled = spilled + (self.runs.capacity() * size_of::<Run>()) as u64;
         self.sides[input].bytes() + self.groups.bytes() as u64 + self.early.bytes() + spilled
     }
 
@@ -108,15 +109,35 @@ impl OpenWindow {
         }
     }
 
-    /// Writes what is gathered to the store: groups, or messages.
-    pub(crate) fn spill(&mut self, spec: &JoinSpec, spill: &mut Spill) -> Result<(), StateError> {
+    /// Adds what is gathered to what is written to the store: groups, or messages.
+    pub(crate) fn spill(
+        &mut self,
+        spec: &JoinSpec,
+        writer: &mut Writer,
+        spill: &Spill,
+    ) -> Result<(), StateError> {
         if spec.gathers_groups() {
-            self.runs.push(self.groups.spill(spill)?);
+            self.groups.write(writer, spill)?;
+            self.runs.push(writer.cut());
             return Ok(());
         }
         let inputs = self.sides.len();
         let spilled = self.spilled.get_or_insert_with(|| Box::new(Spilled::new(inputs)));
-        spilled.write(spec, self.window, &mut self.sides, spill)
+        spilled.write(spec, self.window, &mut self.sides, (writer, spill))
+    }
+
+    /// Whether all of its messages fit into memory together, once they are read.
+    pub(crate) fn fits(&self, spill: &Spill) -> bool {
+        let written = self.spilled.as_ref().map_or(0, |spilled| spilled.size());
+        written + self.gathered() <= spill.part()
+    }
+
+    /// Reads its messages, so that they are joined as if none had been written.
+    pub(crate) fn take_back(&mut self, spec: &JoinSpec, spill: &mut Spill) -> Result<(), StateError> {
+        match self.spilled.take() {
+            Some(spilled) => spilled.read(spec, self.window, &mut self.sides, spill),
+            None => Ok(()),
+        }
     }
 
     /// The window's bounds.

@@ -281,7 +281,6 @@ impl JoinSpec {
     /// Why its windows have to fit into memory even where there is a store, if they have to.
     pub fn fits_or_waits(&self) -> Option<&'static str> {
         match self.windows {
-            Windowing::Session(_) => Some("sessions"),
             _ if self.spills() => None,
             Windowing::Unbounded => Some("groups that leave by a trigger"),
             _ if self.leaves_early() => Some("groups that are sent before their window ends"),

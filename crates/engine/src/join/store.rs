@@ -98,6 +98,12 @@ impl Store {
         };
     }
 
+    /// Has these rows instead of its own, of the same messages.
+    pub(super) fn refill(&mut self, rows: Store) {
+        let tokens = std::mem::take(&mut self.tokens);
+        *self = Store { tokens, ..rows };
+    }
+
     /// Notes a message that nothing is kept of but what its ack needs.
     pub(super) fn push_token(&mut self, token: u64) {
         self.tokens.push(token);

@@ -22,11 +22,13 @@ use super::matched::Matched;
 use super::open::Side;
 use super::spec::JoinSpec;
 use crate::expr::{Context, Program};
-use crate::spill::{Run, Spill};
+use crate::spill::{Reader, Run, Spill, Writer};
 use crate::state::StateError;
 use crate::window::Window;
 
 pub(super) use loaded::Loaded;
+use passes::torn;
+
 pub(super) use passes::{Pass, Passes};
 pub(super) use sink::Sink;
 
@@ -99,7 +101,7 @@ impl Spilled {
         spec: &JoinSpec,
         window: Window,
         sides: &mut [Side],
-        spill: &mut Spill,
+        (writer, spill): (&mut Writer, &Spill),
     ) -> Result<(), StateError> {
         let single = Single {
             inputs: sides.len(),
@@ -114,7 +116,6 @@ impl Spilled {
         let mut value = Vec::new();
         let mut key = Vec::new();
         for of_step in order.chunk_by(|a, b| a.0 == b.0) {
-            let mut writer = spill.write();
             let mut at = 0;
             for (step, bucket, own, row) in of_step {
                 at = usize::from(*step);
@@ -128,16 +129,15 @@ impl Spilled {
                 writer.push(spill, &key, &value)?;
                 *self.sizes[at].entry(*bucket).or_default() += value.len() as u64 + ROW;
             }
-            self.runs[at].push(writer.finish(spill)?);
+            self.runs[at].push(writer.cut());
         }
         if sink::is_told_last(&spec.plan) && sides[0].store.len() > 0 {
-            let mut writer = spill.write();
             for row in (0u32..).take(sides[0].store.len()) {
                 value.clear();
                 entry::write(&sides[0].store, row as usize, &mut value);
                 writer.push(spill, &self.number(0, row)?.to_be_bytes(), &value)?;
             }
-            self.firsts.push(writer.finish(spill)?);
+            self.firsts.push(writer.cut());
         }
         for (side, count) in sides.iter_mut().zip(&mut self.counts) {
             let written = u32::try_from(side.store.len()).map_err(|_| too_many())?;
@@ -146,6 +146,56 @@ impl Spilled {
             side.index = side.index.as_ref().map(Index::emptied);
         }
         Ok(())
+    }
+
+    /// Bytes that its messages take in memory.
+    pub(super) fn size(&self) -> u64 {
+        self.sizes.iter().flat_map(BTreeMap::values).sum()
+    }
+
+    /// Puts its messages before those that are in memory.
+    pub(super) fn read(
+        self,
+        spec: &JoinSpec,
+        window: Window,
+        sides: &mut [Side],
+        spill: &mut Spill,
+    ) -> Result<(), StateError> {
+        let mut written: Vec<Vec<(u32, Box<[u8]>)>> = sides.iter().map(|_| Vec::new()).collect();
+        for (at, run) in self
+            .runs
+            .iter()
+            .enumerate()
+            .flat_map(|(at, runs)| runs.iter().map(move |run| (at, run)))
+        {
+            let mut reader = Reader::new(run);
+            while let Some((key, value)) = reader.next(spill)? {
+                let (_, own, number) = entry::place(&key).ok_or_else(torn)?;
+                let step = spec.plan.steps.get(at + usize::from(own)).ok_or_else(torn)?;
+                let number = number.try_into().map(u32::from_be_bytes).map_err(|_| torn())?;
+                written[step.input].push((number, value));
+            }
+        }
+        let mut all = Loaded::new(sides);
+        let mut value = Vec::new();
+        for (input, mut written) in written.into_iter().enumerate() {
+            written.sort_unstable_by_key(|(number, _)| *number);
+            for (number, value) in written {
+                all.add(input, number, &mut &*value).ok_or_else(torn)?;
+            }
+            let rows = &sides[input].store;
+            for row in 0..rows.len() {
+                value.clear();
+                entry::write(rows, row, &mut value);
+                all.add(input, MISSING, &mut &*value).ok_or_else(torn)?;
+            }
+            all.index(spec, window, input);
+        }
+        for (side, all) in sides.iter_mut().zip(all.sides) {
+            side.store.refill(all.store);
+            side.index = all.index;
+        }
+        spill.remove(self.runs.into_iter().flatten().chain(self.firsts))
     }
 
     /// Which of all messages of an input one is that is in memory.
