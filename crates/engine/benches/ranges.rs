@@ -28,15 +28,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// For each reading of `a` those of `b` less than two seconds after it: one, as there is one every two seconds.
 const BAND: &str = "a.ts <= b.ts && b.ts < a.ts + 2000";
+/// The same by their distance: those less than two seconds before or after it, of which there is one.
+const DISTANCE: &str = "math.abs(a.ts - b.ts) < 2000";
 
-fn component() -> Component {
-    let spec = JoinSpec::new(
-        &["a", "b"],
-        20_000_000,
-        Some(BAND),
-        Some("[a.n, b.n]"),
-        Emit::Batch,
-    );
+fn component(on: &str) -> Component {
+    let spec = JoinSpec::new(&["a", "b"], 20_000_000, Some(on), Some("[a.n, b.n]"), Emit::Batch);
     let role = Role::Join(Box::new(spec.expect("the condition compiles")));
     let input = |name: &str| InputConfig {
         cluster_stream: name.to_owned(),
@@ -59,7 +55,15 @@ fn readings(count: usize) -> Vec<String> {
 }
 
 fn band(c: &mut Criterion<CpuTime>) {
-    let mut group = c.benchmark_group("band");
+    rows(c, "band", BAND);
+}
+
+fn distance(c: &mut Criterion<CpuTime>) {
+    rows(c, "distance", DISTANCE);
+}
+
+fn rows(c: &mut Criterion<CpuTime>, name: &str, on: &str) {
+    let mut group = c.benchmark_group(name);
     group
         .sample_size(10)
         .warm_up_time(Duration::from_secs(1))
@@ -69,7 +73,7 @@ fn band(c: &mut Criterion<CpuTime>) {
         group.throughput(Throughput::Elements(2 * count as u64));
         group.bench_function(BenchmarkId::from_parameter(format!("{count} x {count}")), |b| {
             b.iter_batched_ref(
-                component,
+                || component(on),
                 |component| {
                     for input in 0..2 {
                         for (token, reading) in readings.iter().enumerate() {
@@ -88,6 +92,6 @@ fn band(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = band
+    targets = band, distance
 }
 criterion_main!(benches);

@@ -56,8 +56,12 @@ fn run(query: &Query, messages: &[(usize, String)]) -> (Vec<String>, WindowRepor
 struct Range {
     value: usize,
     /// A comparison, the input it is with and its value, and whether that stands on the left.
-    ends: Vec<(&'static str, prop::sample::Index, usize, bool)>,
+    ends: Vec<(&'static str, prop::sample::Index, usize, bool, usize)>,
 }
+
+/// How the two sides are compared, and with what, if not with each other.
+const APART: [&str; 4] = ["", "x - y", "y - x", "math.abs(x - y)"];
+const LIMITS: [&str; 5] = ["5", "0.5", "-2", "4611686018427387904", "a.k"];
 
 const VALUES: [&str; 6] = [
     "_.k",
@@ -71,10 +75,26 @@ const VALUES: [&str; 6] = [
 impl Range {
     fn conditions(&self, input: usize) -> Vec<String> {
         let value = |at: usize, input: usize| VALUES[at].replace('_', NAMES[input]);
-        let end = |(op, with, at, left): &(&str, prop::sample::Index, usize, bool)| {
+        let end = |(op, with, at, left, apart): &(&str, prop::sample::Index, usize, bool, usize)| {
             // Mostly values of the same kind.
             let other = value(if *at < 3 { self.value } else { *at }, with.index(input));
             let own = value(self.value, input);
+            let within = |text: &str| format!("({text})");
+            // Who is far away is in no range.
+            let far = op.starts_with('<') == *left;
+            let apart = if far { APART[apart % 3] } else { APART[apart % 4] };
+            let apart = apart.replace('y', &within(&other)).replace('x', &within(&own));
+            if !apart.is_empty() {
+                let limit = match self.value {
+                    4 => "duration('9s')",
+                    _ => LIMITS[with.index(LIMITS.len())],
+                };
+                return if *left {
+                    format!("{limit} {op} {apart}")
+                } else {
+                    format!("{apart} {op} {limit}")
+                };
+            }
             if *left {
                 format!("{other} {op} {own}")
             } else {
@@ -87,7 +107,8 @@ impl Range {
 
 fn range() -> impl Strategy<Value = Range> {
     let op = prop::sample::select(vec!["<", "<=", ">", ">="]);
-    let end = (op, any::<prop::sample::Index>(), 0..VALUES.len(), any::<bool>());
+    let with = any::<prop::sample::Index>();
+    let end = (op, with, 0..VALUES.len(), any::<bool>(), 0..24usize);
     let value = prop_oneof![4 => 0..3usize, 1 => 3..VALUES.len()];
     (value, prop::collection::vec(end, 0..3)).prop_map(|(value, ends)| Range { value, ends })
 }
@@ -99,6 +120,11 @@ fn message() -> impl Strategy<Value = String> {
         "9007199254740993",
         "9007199254740992",
         "-1e300",
+        "9223372036854775807",
+        "-9223372036854775807",
+        "4611686018427387903",
+        "4503599627370497",
+        "4503599627370495.5",
         "123456789012345678901234567890",
         "null",
         "true",
@@ -220,6 +246,27 @@ fn what_is_out_of_range_is_not_tried() {
     let turned_away: u64 = report.conditions.iter().map(|tally| tally.turned_away).sum();
     assert_eq!(turned_away + report.rows, 20_000 * 20_000);
     assert!(rows[0].starts_with("[[0,0],[0,17143],"), "{}", &rows[0][..40]);
+}
+
+#[test]
+fn what_is_too_far_away_is_not_tried() {
+    let sent = |odd: &str| {
+        let of = |input: usize| {
+            (0..20_000).map(move |n| (input, format!("{{\"i\":{n},\"k\":{}}}", n * 7 % 20_000)))
+        };
+        let odd = (1, format!("{{\"i\":20000,\"k\":{odd}}}"));
+        of(0).chain(of(1)).chain([odd]).collect::<Vec<_>>()
+    };
+    let bands = ["math.abs(a.k - b.k) <= 1", "a.k - b.k <= 1 && b.k - a.k <= 1"];
+    for on in bands.into_iter().chain(["b.k >= a.k - 1 && 1 >= b.k - a.k"]) {
+        // One that can't be compared is tried, and costs no more than itself.
+        for odd in ["\"far\"", "9223372036854775807"] {
+            let (_, report, _) = run(&query(2, JoinKind::Inner, on.to_owned()), &sent(odd));
+            assert_eq!(report.cut_short, None, "{on}");
+            assert_eq!(report.rows, 3 * 20_000 - 2);
+            assert!(report.candidates < 7 * 20_000, "{on}: {}", report.candidates);
+        }
+    }
 }
 
 #[test]

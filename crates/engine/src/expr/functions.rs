@@ -54,6 +54,11 @@ impl std::fmt::Debug for Function {
 }
 
 impl Function {
+    /// Whether it gives how much a number is without its sign.
+    pub(super) fn is_absolute(&self) -> bool {
+        self.name == "math.abs"
+    }
+
     /// Whether it can be called with so many arguments.
     pub(super) fn takes(&self, args: usize) -> bool {
         args == self.args.len() || (self.variadic && args > self.args.len())

@@ -231,6 +231,23 @@ impl Expr {
         })
     }
 
+    /// The two sides of `left - right`, if that is what it is, or what it is the absolute value of; and whether it is
+    /// the latter.
+    pub(crate) fn as_difference(&self) -> Option<(Expr, Expr, bool)> {
+        let (root, absolute) = match self.unit.op(self.root) {
+            Op::Call { function, args } if function.is_absolute() => (*args.first()?, true),
+            _ => (self.root, false),
+        };
+        match self.unit.op(root) {
+            Op::Arithmetic {
+                op: Binary::Subtract,
+                left,
+                right,
+            } => Some((self.part(*left), self.part(*right), absolute)),
+            _ => None,
+        }
+    }
+
     /// Whether it is true, or is false, whatever the messages are; `None` if that depends on them, or can't be told.
     pub fn as_constant(&self) -> Option<bool> {
         let parts = |items: &[OpId], decides: bool| {

@@ -9,6 +9,7 @@
 mod bound;
 mod chains;
 mod clauses;
+mod distance;
 mod early;
 mod emit;
 mod encode;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::chains::END;
 use super::matching::Matching;
-use super::plan::Bound;
+use super::plan::{Bound, Range};
 use super::progress::Next;
 use super::ranges::{FEW, Ranges, Sorted};
 use crate::expr::EvalError;
@@ -49,6 +49,9 @@ impl<'a> Matching<'a> {
                 }
             }
         };
+        if range.has_distance() {
+            return self.narrow_distances(at, next, &sorted);
+        }
         let limits: Vec<Result<Value<'a>, EvalError>> = range
             .bounds
             .iter()
@@ -103,12 +106,18 @@ impl<'a> Matching<'a> {
         if rows.len() < FEW {
             return Ranges::Few;
         }
-        let sorted = Sorted::new(rows.into_iter(), |row| self.value(at, row));
+        let value = |row| self.value(at, row);
+        let subtracted = plan.steps[at].range.as_ref().is_some_and(Range::has_distance);
+        let sorted = if subtracted {
+            Sorted::of_tame(rows.into_iter(), value)
+        } else {
+            Sorted::new(rows.into_iter(), value)
+        };
         Ranges::Sorted(Arc::new(sorted))
     }
 
     /// The value that messages of step `at` are sorted by.
-    fn value(&self, at: usize, row: u32) -> Result<Value<'a>, EvalError> {
+    pub(super) fn value(&self, at: usize, row: u32) -> Result<Value<'a>, EvalError> {
         let plan = self.plan;
         let step = &plan.steps[at];
         let Some(range) = &step.range else {
@@ -120,7 +129,7 @@ impl<'a> Matching<'a> {
     }
 
     /// Where in the order of values a limit is: the messages before it are below.
-    fn limit(&self, at: usize, bound: &Bound, limit: &Value<'_>, sorted: &Sorted) -> usize {
+    pub(super) fn limit(&self, at: usize, bound: &Bound, limit: &Value<'_>, sorted: &Sorted) -> usize {
         sorted.partition_point(|row| {
             let order = self.value(at, row).ok().and_then(|value| value.order(limit));
             // An upper limit that may be reached lies behind what equals it, and so does a lower one that may not.

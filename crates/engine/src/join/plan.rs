@@ -59,6 +59,13 @@ pub(super) struct Range {
     pub(super) bounds: Vec<Bound>,
 }
 
+impl Range {
+    /// Whether some of its ends are distances.
+    pub(super) fn has_distance(&self) -> bool {
+        self.bounds.iter().any(|bound| bound.distance.is_some())
+    }
+}
+
 /// A condition that is an end of a range.
 #[derive(Clone, Debug)]
 pub(super) struct Bound {
@@ -71,6 +78,21 @@ pub(super) struct Bound {
     /// Whether the limit stands on the left, and so is evaluated first.
     pub(super) limit_first: bool,
     pub(super) condition: usize,
+    /// Some if not the values are compared with the limit, but how far they are from something.
+    pub(super) distance: Option<Distance>,
+}
+
+/// How far values are from something.
+#[derive(Clone, Debug)]
+pub(super) struct Distance {
+    /// From what, computed from the inputs of the steps before.
+    pub(super) from: Program,
+    /// Whether the values are what is subtracted.
+    pub(super) falls: bool,
+    /// Whether it does not matter on which side.
+    pub(super) absolute: bool,
+    /// The whole condition.
+    pub(super) check: Program,
 }
 
 /// Conditions taken apart.
@@ -213,8 +235,11 @@ impl Open {
     }
 
     /// Of an order, the side about `input` alone, and the end of a range that the side about inputs that are bound is.
-    fn bound(&self, input: usize, before: InputSet, layouts: &[&Layout]) -> Option<(&Expr, Bound)> {
+    fn bound(&self, input: usize, before: InputSet, layouts: &[&Layout]) -> Option<(Expr, Bound)> {
         let order = self.order.as_ref()?;
+        if let Some(bound) = self.distance(order, input, before, layouts) {
+            return Some(bound);
+        }
         let ends = [
             (&order.lower, &order.upper, true),
             (&order.upper, &order.lower, false),
@@ -230,8 +255,52 @@ impl Open {
             or_equal: order.or_equal,
             limit_first: order.lower_first != below,
             condition: self.condition,
+            distance: None,
         };
-        Some((build, bound))
+        Some((build.clone(), bound))
+    }
+
+    /// The same of an order between the difference of two such sides and a limit.
+    fn distance(
+        &self,
+        order: &OrderExpr,
+        input: usize,
+        before: InputSet,
+        layouts: &[&Layout],
+    ) -> Option<(Expr, Bound)> {
+        let about = |expr: &Expr| expr.inputs() == InputSet::from_iter([input]);
+        let known = |expr: &Expr| !expr.inputs().is_empty() && expr.inputs().is_subset(before);
+        let ends = [
+            (&order.lower, &order.upper, true),
+            (&order.upper, &order.lower, false),
+        ];
+        ends.into_iter().find_map(|(difference, limit, below)| {
+            let (left, right, absolute) = difference.as_difference()?;
+            if !limit.inputs().is_subset(before) || absolute && !below {
+                return None;
+            }
+            let (build, from, falls) = if about(&left) && known(&right) {
+                (left, right, false)
+            } else if about(&right) && known(&left) {
+                (right, left, true)
+            } else {
+                return None;
+            };
+            let bound = Bound {
+                limit: limit.bind(layouts),
+                below,
+                or_equal: order.or_equal,
+                limit_first: order.lower_first != below,
+                condition: self.condition,
+                distance: Some(Distance {
+                    from: from.bind(layouts),
+                    falls,
+                    absolute,
+                    check: self.expr.bind(layouts),
+                }),
+            };
+            Some((build, bound))
+        })
     }
 
     /// Of an equality, the side about `input` alone and the side about inputs that are bound.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::distance::{Extent, is_tame};
 use crate::expr::EvalError;
 use crate::value::{OrderClass, Value};
 
@@ -41,7 +42,14 @@ pub(super) struct Sorted {
     pub(super) other: u64,
     /// How many have nothing, as the evaluation failed: by reason.
     pub(super) failed: BTreeMap<&'static str, u64>,
+    /// Of values whose differences are asked for.
+    pub(super) extent: Extent,
+    /// Messages that have no place and are tried, in their order of arrival.
+    unsorted: Vec<u32>,
 }
+
+/// Has no place in the order of values.
+const NO_PLACE: u32 = u32::MAX;
 
 impl Sorted {
     /// Of messages in their order of arrival.
@@ -76,7 +84,68 @@ impl Sorted {
             nan,
             other,
             failed,
+            extent: Extent::default(),
+            unsorted: Vec::new(),
         }
+    }
+
+    /// The same for values that are subtracted: only those have a place whose differences are in the order of the values,
+    /// and never fail. All others are tried.
+    pub(super) fn of_tame<'a>(
+        rows: impl Iterator<Item = u32>,
+        mut value: impl FnMut(u32) -> Result<Value<'a>, EvalError>,
+    ) -> Sorted {
+        let mut unsorted = Vec::new();
+        let mut tame = Vec::new();
+        for row in rows {
+            match value(row) {
+                Ok(value) if is_tame(&value) => tame.push((row, value)),
+                _ => unsorted.push(row),
+            }
+        }
+        let mut counts: BTreeMap<Option<OrderClass>, usize> = BTreeMap::new();
+        for (_, value) in &tame {
+            *counts.entry(value.order_class()).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        let class = most.and_then(|(class, _)| class);
+        let mut extent = Extent::default();
+        tame.retain(|(row, value)| {
+            let fits = value.order_class() == class;
+            if fits {
+                extent.add(value);
+            } else {
+                unsorted.push(*row);
+            }
+            fits
+        });
+        unsorted.sort_unstable();
+        let mut values: BTreeMap<u32, Value<'a>> = tame.into_iter().collect();
+        let rows: Vec<u32> = values.keys().copied().collect();
+        let mut sorted = Sorted::new(rows.into_iter(), |row| {
+            Ok(values.remove(&row).unwrap_or(Value::Null))
+        });
+        sorted.extent = extent;
+        let apart = unsorted.iter().map(|row| (*row, NO_PLACE));
+        sorted.by_arrival.extend(apart);
+        sorted.by_arrival.sort_unstable();
+        sorted.unsorted = unsorted;
+        sorted
+    }
+
+    /// What its messages have.
+    pub(super) fn class(&self) -> OrderClass {
+        self.class
+    }
+
+    /// Of the messages at these places the first for which this is not true any more.
+    pub(super) fn partition_within(
+        &self,
+        places: Range<usize>,
+        mut before: impl FnMut(u32) -> bool,
+    ) -> usize {
+        let some = self.by_value.get(places.clone()).unwrap_or_default();
+        places.start + some.partition_point(|row| before(*row))
     }
 
     /// Whether a value can be compared with the messages'.
@@ -105,8 +174,8 @@ impl Sorted {
     /// The messages at these places of the order of values, in their order of arrival.
     pub(super) fn within(self: &Arc<Sorted>, places: Range<usize>) -> Within {
         let some = self.by_value.get(places.clone()).unwrap_or_default();
-        if some.len() < self.by_value.len() / SPARSE {
-            let mut rows = some.to_vec();
+        if some.len() + self.unsorted.len() < self.by_value.len() / SPARSE {
+            let mut rows = [some, &self.unsorted].concat();
             rows.sort_unstable();
             Within::Some(rows.into_iter())
         } else {
@@ -141,7 +210,7 @@ impl Iterator for Within {
                 let left = sorted.by_arrival.get(*at..)?;
                 let next = left
                     .iter()
-                    .position(|(_, place)| places.contains(&(*place as usize)))?;
+                    .position(|(_, place)| *place == NO_PLACE || places.contains(&(*place as usize)))?;
                 *at += next + 1;
                 left.get(next).map(|(row, _)| *row)
             }

@@ -140,8 +140,8 @@ fn range(open: &[Open], input: usize, before: InputSet, layouts: &[&Layout]) -> 
     let (build, _) = ends().rev().max_by_key(|(build, _)| count(build))?;
     let same = ends().filter(|(other, _)| other.source() == build.source());
     Some(Range {
-        build: build.bind(layouts),
         bounds: same.map(|(_, bound)| bound).collect(),
+        build: build.bind(layouts),
     })
 }
 
