@@ -385,6 +385,37 @@ fn the_budget_holds_with_more_messages_than_memory() {
     }
 }
 
+/// A few sessions that are each more than is joined at once, and many that are joined in memory when they end.
+#[test]
+fn the_budget_holds_with_sessions_larger_than_memory() {
+    const BUDGET: u64 = 512 * 1024;
+    for (keys, count) in [(3u16, 5_000u16), (20, 5_000)] {
+        let query = Query {
+            windows: Windows::Session {
+                gap: LENGTH,
+                max: 2 * LENGTH,
+            },
+            on: Some("a.k == b.k && a.v <= b.v && a.v >= b.v".to_owned()),
+            ..keyed(Emit::Each)
+        };
+        let mut world = World::new(config(&["a", "b"], query, BUDGET));
+        for number in 0..count {
+            let reading = (1, number % keys, i32::from(number));
+            world.give(0, reading);
+            world.give(1, reading);
+        }
+        // Sessions that grow alike ask for more room at the same moment: an input may be paused, until they are written.
+        world.finish();
+        assert!(world.most < BUDGET, "{} held of {keys} keys", world.most);
+        assert!(!world.has_runs(), "nothing is left of what was written");
+        let rows = (0..keys).flat_map(|key| (key..count).step_by(usize::from(keys)).map(move |v| (key, v)));
+        let expected: Vec<String> = rows.map(|(key, v)| format!("[{key},{v},{v}]")).collect();
+        let results = world.accepted.iter().map(|event| event.data().to_vec());
+        let results: Vec<String> = results.map(|data| String::from_utf8(data).unwrap()).collect();
+        assert!(results == expected, "{keys} keys");
+    }
+}
+
 /// A batch that can't be made is told of where its rows would have gone, and is no loss in silence.
 #[test]
 fn a_batch_that_does_not_fit_is_a_dead_letter() {
