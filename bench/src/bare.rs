@@ -4,6 +4,7 @@
 //! Each of its batches is published and confirmed, then acked, while the next one is being read.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -43,6 +44,13 @@ pub(crate) struct Bare {
 const BATCH: u16 = 1_000;
 /// Messages that may be unacked.
 const IN_FLIGHT: u16 = 4_096;
+
+/// Messages that may be unconfirmed by an MQTT broker: its client goes through as many whenever something leaves.
+const UNCONFIRMED: u16 = 512;
+/// How long a connection that ended may take to say why.
+const GRACE: Duration = Duration::from_secs(5);
+/// What may wait for an MQTT connection, and leaves together.
+const REQUESTS: usize = 256;
 
 /// Read together, and acked together.
 struct Batch {
@@ -120,11 +128,15 @@ async fn bridge(args: &Bare) -> Result<()> {
         }
         bail!("nothing is read any more")
     };
-    tokio::select! {
-        // It says more than who uses the connection that it drives.
-        biased;
-        Some(ended) = reading.join_next() => ended?.context("a connection"),
+    let moved = tokio::select! {
+        Some(ended) = reading.join_next() => return ended?.context("a connection"),
         moved = moving => moved,
+    };
+    // Who drives a connection says more than who uses it, and ends when all that it read has been taken from it.
+    drop(batches);
+    match tokio::time::timeout(GRACE, reading.join_next()).await {
+        Ok(Some(ended)) => ended?.context("a connection"),
+        _ => moved,
     }
 }
 
@@ -194,7 +206,9 @@ fn mqtt(url: &str, source: Option<&str>) -> Result<(AsyncClient, EventLoop)> {
     options
         .set_keep_alive(0)
         .set_clean_start(source.is_none())
-        .set_receive_maximum(Some(IN_FLIGHT));
+        .set_receive_maximum(Some(IN_FLIGHT))
+        .set_outgoing_inflight_upper_limit(UNCONFIRMED)
+        .set_max_request_batch(REQUESTS);
     if source.is_some() {
         options
             .set_session_expiry_interval(Some(u32::MAX))
@@ -204,7 +218,7 @@ fn mqtt(url: &str, source: Option<&str>) -> Result<(AsyncClient, EventLoop)> {
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
-    Ok(AsyncClient::builder(options).capacity(256).build())
+    Ok(AsyncClient::builder(options).capacity(REQUESTS).build())
 }
 
 async fn read_mqtt(mut driver: EventLoop, out: mpsc::Sender<Batch>) -> Result<()> {
@@ -221,14 +235,15 @@ async fn read_mqtt(mut driver: EventLoop, out: mpsc::Sender<Batch>) -> Result<()
         }
     });
     let mut messages = Vec::new();
-    while came.recv_many(&mut messages, BATCH.into()).await > 0 {
+    let mut taken = true;
+    while taken && came.recv_many(&mut messages, BATCH.into()).await > 0 {
         let (mut acks, mut payloads) = (Vec::new(), Vec::new());
         for message in messages.drain(..) {
             acks.push(ManualAck::PubAck(PubAck::new(message.pkid, None)));
             payloads.push(message.payload.into());
         }
         let ack = Ack::Mqtt(acks);
-        out.send(Batch { payloads, ack }).await?;
+        taken = out.send(Batch { payloads, ack }).await.is_ok();
     }
     match tasks.join_next().await {
         Some(ended) => ended?,
@@ -296,7 +311,9 @@ impl Sink {
                 Ok(())
             }
             Sink::RabbitMq(channel, exchange) => {
-                let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+                let options = BasicPublishOptions::default();
+                // On the broker's disk before it confirms it, as what the sidecar publishes.
+                let properties = BasicProperties::default().with_delivery_mode(2);
                 let mut confirms = Vec::with_capacity(payloads.len());
                 for payload in payloads {
                     let (exchange, key) = (exchange.as_str().into(), "".into());

@@ -99,7 +99,7 @@ impl Brokers {
             // What is measured is not a disk.
             redis: Redis::in_memory().context("starting redis-server")?,
             rabbitmq: RabbitMq::start().context("starting rabbitmq-server")?,
-            mosquitto: Mosquitto::start().context("starting mosquitto")?,
+            mosquitto: Mosquitto::with_many_in_flight().context("starting mosquitto")?,
         })
     }
 

@@ -19,7 +19,7 @@ mod workload;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
 
 use brokers::{Broker, Brokers, Mode, Ports};
@@ -40,6 +40,9 @@ struct Args {
     /// Few messages in long windows: any machine keeps pace with them, and the figures say nothing.
     #[arg(long, conflicts_with = "docs")]
     light: bool,
+    /// Only the bridges whose names have this in them, as `redis to mqtt`, and no joins.
+    #[arg(long, value_name = "TEXT", conflicts_with = "docs")]
+    bridges: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -58,6 +61,10 @@ fn main() -> Result<ExitCode> {
     let args = Args::parse();
     if let Some(Alone::Bare(bare)) = &args.command {
         bare::run(bare)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(some) = &args.bridges {
+        bridges(&args, some)?;
         return Ok(ExitCode::SUCCESS);
     }
     let figures = measure(&args)?;
@@ -92,13 +99,7 @@ fn measure(args: &Args) -> Result<Figures> {
         }
         runs.push(outcomes);
     }
-    let mut bridges = Vec::new();
-    for pair in bridge::pairs() {
-        let (messages, rounds) = if args.light { (2_000, 1) } else { (100_000, 3) };
-        let outcome = pair.run(ports, &args.sidecar, messages, rounds)?;
-        print(&report::bridge(&outcome));
-        bridges.push(outcome);
-    }
+    let bridges = bridged(args, ports, "")?;
     let mut taken_alone = Vec::new();
     for mode in [Mode::Transient, Mode::Persistent] {
         taken_alone.push(run::taken_alone(ports, Broker::RabbitMq(mode))?);
@@ -117,6 +118,28 @@ fn measure(args: &Args) -> Result<Figures> {
         binary_mb: binary.len() as f64 / 1e6,
         load: load.split_whitespace().next().unwrap_or_default().to_owned(),
     })
+}
+
+/// Times the bridges whose names have `some` in them.
+fn bridges(args: &Args, some: &str) -> Result<()> {
+    let brokers = Brokers::start()?;
+    let none = bridged(args, brokers.ports(), some)?.is_empty();
+    ensure!(
+        !none,
+        "no bridge has a name with `{some}` in it; there is `redis to mqtt`"
+    );
+    Ok(())
+}
+
+fn bridged(args: &Args, ports: Ports, some: &str) -> Result<Vec<bridge::Outcome>> {
+    let (messages, rounds) = if args.light { (2_000, 1) } else { (100_000, 3) };
+    let mut bridges = Vec::new();
+    for pair in bridge::pairs().filter(|pair| pair.to_string().contains(some)) {
+        let outcome = pair.run(ports, &args.sidecar, messages, rounds)?;
+        print(&report::bridge(&outcome));
+        bridges.push(outcome);
+    }
+    Ok(bridges)
 }
 
 /// What is joined, one after the other.

@@ -21,13 +21,13 @@ use super::wire::Wire;
 
 /// How long connecting, and an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Requests that may wait for the connection.
+/// Requests that may wait for the connection. They leave together: each by itself would be a call of the system.
 const REQUESTS: usize = 256;
 
 /// The fewest messages that may be unconfirmed, where none are sent.
 pub(super) const NOTHING: u16 = 1;
-/// Messages that may be unconfirmed: as many as leave together. The client has a table of that size.
-const UNCONFIRMED: u16 = 4096;
+/// Messages that may be unconfirmed. The client has a table of that size, and goes through all of it whenever something leaves.
+const UNCONFIRMED: u16 = 512;
 
 /// Who a client is for the broker, which keeps what comes for it under this name.
 #[derive(Clone, Debug)]
@@ -221,7 +221,9 @@ pub(super) fn options(
         (None, Some(password)) => options.set_password(password.clone()),
         (None, None) => &mut options,
     };
-    options.set_connect_timeout(PATIENCE);
+    options
+        .set_connect_timeout(PATIENCE)
+        .set_max_request_batch(REQUESTS);
     options
 }
 
