@@ -47,6 +47,20 @@ impl Messages {
         )
     }
 
+    /// The first of each input, so many at most.
+    fn first(&self, most: usize) -> Vec<Handle> {
+        match self {
+            Messages::One(handle) => vec![*handle],
+            Messages::Many(inputs) => {
+                let first = |(input, tokens): (usize, &Tokens)| {
+                    let handle = |token| Handle { input, token };
+                    tokens.iter().take(most).map(handle).collect::<Vec<_>>()
+                };
+                inputs.iter().enumerate().flat_map(first).collect()
+            }
+        }
+    }
+
     /// Those that `keep` says yes to.
     pub(crate) fn retain(self, mut keep: impl FnMut(Handle) -> bool) -> Messages {
         match self {
@@ -190,6 +204,12 @@ impl Ledger {
             return None;
         }
         self.groups.remove(&id).map(|group| group.messages)
+    }
+
+    /// The messages that a group holds, so many of each input at most.
+    pub(crate) fn first(&self, id: GroupId, most: usize) -> Vec<Handle> {
+        let group = self.groups.get(&id);
+        group.map_or_else(Vec::new, |group| group.messages.first(most))
     }
 
     /// Whether anything depends on a group still.

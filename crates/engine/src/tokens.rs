@@ -57,6 +57,21 @@ impl Tokens {
         self.count
     }
 
+    /// All of them, from the first on.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        let (mut rest, mut end) = (self.bytes.as_slice(), 0_u64);
+        let runs = std::iter::from_fn(move || {
+            let (gap, len) = (read(&mut rest)?, read(&mut rest)?);
+            let gap = (gap >> 1).cast_signed() ^ -((gap & 1).cast_signed());
+            let first = end.wrapping_add_signed(gap);
+            end = first.wrapping_add(len);
+            Some((first, len))
+        });
+        let last = std::iter::once((self.first, self.len));
+        let tokens = |(first, len): (u64, u64)| (0..len).map(move |n| first.wrapping_add(n));
+        runs.chain(last).flat_map(tokens)
+    }
+
     /// Bytes on the heap.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.capacity()
@@ -181,6 +196,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(tokens.count(), model.len() as u64);
+            prop_assert_eq!(tokens.iter().collect::<Vec<_>>(), model.clone());
             let mut runs = tokens.clone().into_iter();
             let by_run = std::iter::from_fn(|| runs.next_run());
             let by_run = by_run.flat_map(|(first, len)| (0..len).map(move |n| first.wrapping_add(n)));

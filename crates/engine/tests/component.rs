@@ -6,12 +6,13 @@
 mod common;
 
 use common::{Message, Runner, accept};
-use streaming_engine::component::{Config, InputConfig, Role, Target};
+use streaming_engine::component::{Config, Effect, InputConfig, Role, SendId, Target};
 use streaming_engine::delivery::Answer;
 use streaming_engine::event::Data;
 use streaming_engine::join::JoinSpec;
 use streaming_engine::map::MapSpec;
 use streaming_engine::query::Emit;
+use streaming_engine::time::Time;
 
 fn inputs(count: usize) -> Vec<InputConfig> {
     (0..count)
@@ -269,4 +270,51 @@ fn a_relay_keeps_order_and_dead_letters_what_is_dropped() {
     assert_eq!(runner.component.counters().retried, 2);
     assert_eq!(runner.acked.len(), 4);
     assert_eq!(runner.component.counters().held_bytes, 0);
+}
+
+/// What a component wants sent, and which messages wait for that.
+fn sends(runner: &mut Runner, most: usize) -> Vec<(SendId, Target, Vec<(usize, u64)>)> {
+    let mut sends = Vec::new();
+    while let Some(effect) = runner.component.poll_effect() {
+        if let Effect::Send { id, to, .. } = effect {
+            sends.push((id, to, runner.component.made_of(id, most)));
+        }
+    }
+    sends
+}
+
+#[test]
+fn whatever_is_sent_is_known_by_the_messages_that_wait_for_it() {
+    let mut runner = relay(1, 0);
+    runner.deliver(&Message::new(0, 7, "1"));
+    runner.deliver(&Message::new(0, 7, "2"));
+    let first = sends(&mut runner, 9);
+    assert_eq!(first[0].2, [(0, 0)]);
+    runner
+        .component
+        .answered(first[0].0, Answer::Drop("404".to_owned()), Time(8));
+    let next = sends(&mut runner, 9);
+    let next: Vec<_> = next.iter().map(|(_, to, made_of)| (*to, &made_of[..])).collect();
+    assert_eq!(
+        next,
+        [
+            (Target::DeadLetter(0), &[(0, 0)][..]),
+            (Target::Output(0), &[(0, 1)])
+        ]
+    );
+    assert_eq!(runner.component.made_of(first[0].0, 9), [], "that is answered");
+
+    let mut runner = Runner::new(join(
+        &["tenants", "poweruse"],
+        Some(WHERE),
+        Some(SELECT),
+        Emit::Batch,
+    ));
+    for n in 0..4 {
+        runner.deliver(&tenant(n, "a", 1));
+        runner.deliver(&power(n, "a", 2.0, 1));
+    }
+    runner.now = Time(20);
+    runner.component.timeout(Time(20));
+    assert_eq!(sends(&mut runner, 2)[0].2, [(0, 0), (0, 2), (1, 1), (1, 3)]);
 }

@@ -103,6 +103,18 @@ impl Component {
         }
     }
 
+    /// The messages that are not acked before a delivery is accepted, by input and token: the one that it was made of, or those of
+    /// its window, so many of each input at most.
+    pub fn made_of(&self, send: SendId, most: usize) -> Vec<(usize, u64)> {
+        let outbox = self.outboxes.get(send.outbox as usize);
+        let group = outbox.and_then(|outbox| outbox.group(send.number));
+        let messages = group.map_or_else(Vec::new, |group| self.ledger.first(group, most));
+        messages
+            .into_iter()
+            .map(|handle| (handle.input, handle.token))
+            .collect()
+    }
+
     pub(super) fn settle_answer(&mut self, send: SendId, answer: Answer, now: Time) {
         let outbox = send.outbox as usize;
         let Some(queue) = self.outboxes.get_mut(outbox) else {

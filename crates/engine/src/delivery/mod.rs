@@ -272,6 +272,12 @@ impl Outbox {
         outcome
     }
 
+    /// What waits for something that is not done with.
+    pub(crate) fn group(&self, number: u64) -> Option<GroupId> {
+        let found = self.active.binary_search_by_key(&number, |active| active.number);
+        found.ok().map(|at| self.active[at].parcel.group)
+    }
+
     /// When something has to be sent again. What waits for answers first is not known yet.
     pub(crate) fn next_retry(&self) -> Option<Time> {
         let at = |active: &Active| match active.state {

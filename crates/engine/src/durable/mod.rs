@@ -134,6 +134,14 @@ impl Durable {
         self.component.answered(send, answer, now);
     }
 
+    /// See [`Component::made_of`]. None where messages are kept: they are acked before anything is made of them.
+    pub fn made_of(&self, send: SendId, most: usize) -> Vec<(usize, u64)> {
+        match self.journal {
+            Some(_) => Vec::new(),
+            None => self.component.made_of(send, most),
+        }
+    }
+
     /// See [`Component::timeout`].
     pub fn timeout(&mut self, now: Time) {
         self.now = now;
