@@ -16,6 +16,7 @@ use hyper::Uri;
 use crate::metrics::Metrics;
 use crate::recipient::Client;
 use crate::repeats::Repeats;
+use crate::traces::Traces;
 
 /// The way to the container.
 pub(crate) struct Inbound {
@@ -24,6 +25,7 @@ pub(crate) struct Inbound {
     port: Option<u16>,
     client: Client,
     metrics: Arc<Metrics>,
+    traces: Traces,
     known: Mutex<Known>,
 }
 
@@ -41,12 +43,14 @@ impl Inbound {
         port: Option<u16>,
         client: &Client,
         metrics: &Arc<Metrics>,
+        traces: &Traces,
     ) -> Arc<Inbound> {
         Arc::new(Inbound {
             component: component.to_owned(),
             port,
             client: client.clone(),
             metrics: Arc::clone(metrics),
+            traces: traces.clone(),
             known: Mutex::default(),
         })
     }
@@ -94,13 +98,14 @@ async fn accept(State(inbound): State<Arc<Inbound>>, request: Request) -> Respon
 
 async fn forward(inbound: Arc<Inbound>, url: Uri, id: Option<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let answer = inbound
-        .client
-        .post(&url, passed_on(&parts.headers), Body::new(body))
-        .await;
+    let mut headers = passed_on(&parts.headers);
+    let span = inbound.traces.inbound(&mut headers);
+    let answer = inbound.client.post(&url, headers, Body::new(body)).await;
     let accepted = answer
         .as_ref()
         .is_ok_and(|answer| (200..300).contains(&answer.status));
+    let failure = (!accepted).then_some("the container did not take it");
+    span.passed_on(url.path(), &inbound.component, failure);
     if let Some(id) = id {
         let mut known = inbound.known();
         known.in_flight.remove(&id);

@@ -3,12 +3,13 @@
 //! A message comes from a [`broker`] through `intake` into a `session`, which drives the engine; what the engine
 //! makes of it goes to a `recipient`, and then the message is acked. What other components' sidecars send comes in
 //! through `inbound`, and what the component's own container sends goes out through `publish`. `admin` says how it
-//! all goes. [`run`](run()) starts and ends it. When the component itself is gone, [`tear_down`](tear_down()) follows.
+//! all goes, [`traces`] how it went with each message. [`run`](run()) starts and ends it. When the component itself is gone, [`tear_down`](tear_down()) follows.
 
 mod admin;
 pub mod broker;
 mod clock;
 pub mod config;
+mod delivering;
 mod inbound;
 mod intake;
 mod last_window;
@@ -26,6 +27,11 @@ mod server;
 mod session;
 mod status;
 mod tear_down;
+#[cfg(feature = "otlp")]
+pub mod traces;
+#[cfg(not(feature = "otlp"))]
+#[path = "untraced.rs"]
+pub mod traces;
 
 pub use run::{Brokers, Listeners, Options, RunError, run};
 pub use tear_down::{Left, tear_down};

@@ -10,6 +10,7 @@ use streaming_engine::delivery::Backoff;
 use tokio::net::TcpListener;
 
 use crate::run::{Listeners, Options};
+use crate::traces::Settings;
 
 /// Runs one component of a pipeline: reads its topics, joins or filters or relays, and delivers.
 #[derive(Debug, Parser)]
@@ -95,6 +96,7 @@ impl Args {
             patience: self.timeout,
             drain: self.drain,
             backoff: Backoff::default(),
+            traces: Settings::from_env(),
         })
     }
 }

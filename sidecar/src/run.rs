@@ -27,6 +27,7 @@ use crate::recipient::{Addresses, Client, NoWay, Recipients};
 use crate::retry::Retry;
 use crate::session::{End, Session, told};
 use crate::status::{Connection, Status};
+use crate::traces::{self, Settings, Traces};
 use crate::{admin, inbound, publish, server};
 
 /// Connections by `ClusterStream` name.
@@ -58,6 +59,8 @@ pub struct Options {
     pub drain: Duration,
     /// Waits between deliveries of one result.
     pub backoff: Backoff,
+    /// Where spans go, if they go anywhere.
+    pub traces: Settings,
 }
 
 /// A plan that can't be run.
@@ -80,6 +83,7 @@ struct Process {
     status: Arc<Status>,
     metrics: Arc<Metrics>,
     last_window: Arc<LastWindow>,
+    traces: Traces,
     drain: Duration,
 }
 
@@ -99,6 +103,7 @@ pub async fn run(
     };
     let streams: Vec<&str> = plan.inputs.iter().map(|input| input.stream.as_str()).collect();
     let metrics = Arc::new(Metrics::new(&streams));
+    let (traces, exporting) = traces::start(&options.traces, &plan.component, &metrics);
     let status = Arc::new(Status::new(Arc::clone(&metrics)));
     let client = Client::new(options.patience);
     let mut publishing = JoinSet::new();
@@ -122,6 +127,7 @@ pub async fn run(
         status,
         metrics,
         last_window,
+        traces,
         drain: options.drain,
     };
     serve(
@@ -147,15 +153,11 @@ pub async fn run(
     };
     over.send_replace(true);
     let finish = async { while servers.join_next().await.is_some() {} };
-    if timeout(
-        options.drain.saturating_sub(ended.elapsed()).max(LAST_ANSWERS),
-        finish,
-    )
-    .await
-    .is_err()
-    {
+    let left = || options.drain.saturating_sub(ended.elapsed()).max(LAST_ANSWERS);
+    if timeout(left(), finish).await.is_err() {
         tracing::warn!("some requests were not answered in time");
     }
+    exporting.finish(left()).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -208,7 +210,7 @@ impl Process {
         if self.plan.state.is_some() {
             self.status.connected(&Connection::State);
         }
-        Ok(session)
+        Ok(session.traced(self.traces.session(&self.plan)))
     }
 
     fn forgetful(&self, error: &StateError) {
@@ -271,10 +273,16 @@ fn serve(
         publish_grpc,
         admin,
     } = listeners;
-    let publishing = Publishing::new(&process.plan, publishers, &process.metrics);
+    let publishing = Publishing::new(&process.plan, publishers, &process.metrics, &process.traces);
     if let Some(listener) = deliver {
         let port = process.plan.container.as_ref().map(|container| container.port);
-        let inbound = Inbound::new(&process.plan.component.name, port, client, &process.metrics);
+        let inbound = Inbound::new(
+            &process.plan.component.name,
+            port,
+            client,
+            &process.metrics,
+            &process.traces,
+        );
         servers.spawn(server::serve(listener, inbound::router(inbound), over.clone()));
     }
     if let Some(listener) = publish {

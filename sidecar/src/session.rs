@@ -12,7 +12,6 @@ use streaming_engine::component::{Config, Effect, Incoming as EngineMessage, Sen
 use streaming_engine::counters::{Counters, WindowReport};
 use streaming_engine::delivery::Answer;
 use streaming_engine::durable::{Durable, Kept};
-use streaming_engine::event::Event;
 use streaming_engine::state::StateError;
 use streaming_engine::time::Time;
 use tokio::sync::watch;
@@ -20,12 +19,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::broker::BrokerError;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
+use crate::delivering::{Delivery, deliver};
 use crate::intake::{Incoming, Intake, QUEUE};
 use crate::last_window::LastWindow;
 use crate::metrics::Metrics;
 use crate::recipient::Recipients;
 use crate::status::Connection;
+use crate::traces::Received;
 
 /// Why a session ended.
 pub(crate) enum End {
@@ -55,13 +56,7 @@ pub(crate) struct Session<'r> {
     joins: bool,
     draining: bool,
     recovery: Recovery,
-}
-
-/// One event on its way to one recipient.
-struct Delivery {
-    id: SendId,
-    attempt: u32,
-    event: Arc<Event>,
+    spans: Received,
 }
 
 /// What comes before all inputs have been given again what they had before.
@@ -109,7 +104,13 @@ impl<'r> Session<'r> {
             in_flight: 0,
             joins,
             draining: false,
+            spans: Received::default(),
         })
+    }
+
+    /// With spans of what it takes in and sends.
+    pub(crate) fn traced(self, spans: Received) -> Session<'r> {
+        Session { spans, ..self }
     }
 
     /// Runs until a connection is lost, or until `shutdown` says so; then for as long as `drain` at most.
@@ -201,6 +202,7 @@ impl<'r> Session<'r> {
                 }
                 for message in &messages {
                     for input in &*inputs {
+                        self.spans.taken(*input, message);
                         let message = EngineMessage {
                             input: *input,
                             token: message.token,
@@ -261,10 +263,22 @@ impl<'r> Session<'r> {
                     // What is not begun comes again to the next process, except what was made of a window: that
                     // would have to be put together once more.
                     if !self.draining || self.joins {
-                        self.send(to, Delivery { id, attempt, event });
+                        let window = self.joins && matches!(to, Target::Output(_));
+                        let made_of = |most| self.engine.made_of(id, most);
+                        let span = self.spans.sending(&event, window, made_of);
+                        let delivery = Delivery {
+                            id,
+                            attempt,
+                            event,
+                            span,
+                        };
+                        self.send(to, delivery);
                     }
                 }
-                Effect::Ack { input, token } => self.intake.ack(input, token),
+                Effect::Ack { input, token } => {
+                    self.spans.acked(input, token);
+                    self.intake.ack(input, token);
+                }
                 Effect::Pause { input } => {
                     tracing::warn!(
                         input,
@@ -314,35 +328,8 @@ impl<'r> Session<'r> {
                 .spawn(async move { batch.into_iter().map(|delivery| (delivery.id, why())).collect() });
             return;
         };
-        let windows = self.joins;
-        let metrics = Arc::clone(&self.metrics);
-        self.sends.spawn(async move {
-            let events: Vec<Arc<Event>> = batch.iter().map(|delivery| Arc::clone(&delivery.event)).collect();
-            let answers = recipient.deliver(&events).await;
-            for (Delivery { attempt, event, .. }, answer) in batch.iter().zip(&answers) {
-                match answer {
-                    Answer::Accepted => {
-                        // The time of what windows make is the end of its window.
-                        if windows && event.dead_letter.is_none() {
-                            metrics.window_delivered(event.time, clock::system());
-                        }
-                        tracing::debug!(id = %event.id, to = %recipient, attempt, "delivered");
-                    }
-                    Answer::Retry(why) => {
-                        tracing::debug!(id = %event.id, to = %recipient, attempt, why, "not delivered");
-                    }
-                    Answer::Drop(why) => tracing::warn!(id = %event.id, to = %recipient, attempt, why, "refused"),
-                }
-            }
-            let failed = |(_, answer): &(_, &Answer)| matches!(answer, Answer::Retry(_));
-            let mut failed = batch.iter().zip(&answers).filter(failed);
-            // They have most likely failed for the same reason.
-            if let Some((Delivery { attempt, event, .. }, Answer::Retry(why))) = failed.next() {
-                let others = failed.count();
-                tracing::warn!(id = %event.id, to = %recipient, attempt, why, others, "not delivered; trying again");
-            }
-            batch.iter().map(|delivery| delivery.id).zip(answers).collect()
-        });
+        let deliver = deliver(recipient, batch, self.joins, Arc::clone(&self.metrics));
+        self.sends.spawn(deliver);
     }
 
     fn observe(&mut self) {

@@ -170,6 +170,26 @@ fn a_bad_plan_is_refused_with_a_reason() {
     assert!(said.contains("No such file") && said.contains("--plan"), "{said}");
 }
 
+/// Spans that nobody will see are better missed at the start.
+#[cfg(not(feature = "otlp"))]
+#[tokio::test]
+async fn a_build_without_spans_says_that_they_were_asked_for() {
+    let container = Recipient::start().await;
+    let more = json!({"container": {"port": container.address.port()}, "outputs": [], "clusterStreams": {}});
+    let plan = plan(&json!({"kind": "relay", "concurrency": 1}), &json!([]), &more);
+    let setting = Setting::new(&plan, container.address);
+    let sidecar = setting.start_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]);
+    sidecar.listens().await;
+    let status = tokio::task::spawn_blocking(move || sidecar.terminate()).await;
+    assert_eq!(status.unwrap().code(), Some(0), "{}", setting.log());
+    assert_eq!(
+        setting.log().matches("--features otlp").count(),
+        1,
+        "{}",
+        setting.log()
+    );
+}
+
 /// Time until the first delivery, of a process that finds its brokers up. Shown, not judged: machines differ.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_delivery_follows_the_start() {

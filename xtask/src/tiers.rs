@@ -44,14 +44,14 @@ const TIERS: &[Tier] = &[
         about: "clippy, pedantic",
         budget: 6,
         needs: &[],
-        run: || shell::sh("cargo clippy --workspace --all-targets --locked -- -D warnings"),
+        run: clippy,
     },
     Tier {
         name: "test",
         about: "unit, property, golden and command-line tests; expressions against cel-go; real brokers",
         budget: 16,
         needs: &[BROKERS, JAVA],
-        run: || shell::sh("cargo test --workspace --exclude control-plane --exclude flink-parity --locked"),
+        run: tests,
     },
     Tier {
         name: "simulation",
@@ -215,6 +215,20 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         start.elapsed().as_secs_f64() / 60.0
     );
     Ok(())
+}
+
+/// What is not in the default build: `--workspace` keeps dependencies as they were built for all the rest.
+const OTLP: &str = "--features streaming-sidecar/otlp --test otlp --locked";
+
+fn clippy() -> Result<()> {
+    shell::sh("cargo clippy --workspace --all-targets --locked -- -D warnings")?;
+    shell::sh(&format!("cargo clippy --workspace {OTLP} -- -D warnings"))
+}
+
+fn tests() -> Result<()> {
+    let workspace = "--workspace --exclude control-plane --exclude flink-parity";
+    shell::sh(&format!("cargo test {workspace} --locked"))?;
+    shell::sh(&format!("cargo test {workspace} {OTLP}"))
 }
 
 fn docs() -> Result<()> {

@@ -14,6 +14,7 @@ use streaming_plan::Plan;
 use crate::broker::Outgoing;
 use crate::metrics::Metrics;
 use crate::publisher::Publisher;
+use crate::traces::Traces;
 
 /// The largest message that is taken: what the engine takes from a topic.
 pub(crate) const MAX_BYTES: usize = streaming_engine::json::MAX_MESSAGE_BYTES;
@@ -24,6 +25,7 @@ pub(crate) struct Publishing {
     component: Arc<str>,
     publishers: Arc<BTreeMap<String, Publisher>>,
     metrics: Arc<Metrics>,
+    traces: Traces,
 }
 
 /// A message that the container wants published.
@@ -82,6 +84,7 @@ impl Publishing {
         plan: &Plan,
         publishers: &BTreeMap<String, Publisher>,
         metrics: &Arc<Metrics>,
+        traces: &Traces,
     ) -> Publishing {
         let allowed = publishers
             .iter()
@@ -90,11 +93,12 @@ impl Publishing {
             component: plan.component.name.as_str().into(),
             publishers: Arc::new(allowed.map(|(name, to)| (name.clone(), to.clone())).collect()),
             metrics: Arc::clone(metrics),
+            traces: traces.clone(),
         }
     }
 
     /// Publishes, and waits until the broker has it.
-    pub(crate) async fn publish(&self, request: Request) -> Result<(), PublishError> {
+    pub(crate) async fn publish(&self, mut request: Request) -> Result<(), PublishError> {
         if request.pubsub.is_empty() {
             return Err(PublishError::NoPubsub);
         }
@@ -104,8 +108,12 @@ impl Publishing {
         let Some(publisher) = self.publishers.get(&request.pubsub) else {
             return Err(self.forbidden(request.pubsub));
         };
+        let span = self.traces.publishing(&mut request);
         let message: Outgoing = envelope::wrap(&request, &self.component)?;
-        match publisher.publish(message).await {
+        let result = publisher.publish(message).await;
+        let failure = result.as_ref().err().map(ToString::to_string);
+        span.published(&request.pubsub, &request.topic, failure.as_deref());
+        match result {
             Ok(()) => {
                 self.metrics.published();
                 Ok(())

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use streaming_engine::delivery::Backoff;
 use streaming_plan::Plan;
 use streaming_sidecar::broker::{Broker, Consumer, Outgoing, Sink, Subscription, open};
+use streaming_sidecar::traces::Settings;
 use streaming_sidecar::{Brokers, Listeners, Options, run};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
@@ -190,6 +191,26 @@ impl Running {
         recipient: Option<SocketAddr>,
         drain: Duration,
     ) -> Running {
+        Running::begin(plan, brokers, recipient, drain, Settings::default()).await
+    }
+
+    /// The same as [`Running::start`], with spans.
+    pub async fn start_traced(
+        plan: Plan,
+        brokers: &Brokers,
+        recipient: Option<SocketAddr>,
+        traces: Settings,
+    ) -> Running {
+        Running::begin(plan, brokers, recipient, PATIENCE * 10, traces).await
+    }
+
+    async fn begin(
+        plan: Plan,
+        brokers: &Brokers,
+        recipient: Option<SocketAddr>,
+        drain: Duration,
+        traces: Settings,
+    ) -> Running {
         let bind = || TcpListener::bind("127.0.0.1:0");
         let listeners = Listeners {
             deliver: Some(bind().await.unwrap()),
@@ -219,6 +240,7 @@ impl Running {
                 initial_micros: 1000,
                 max_micros: 20_000,
             },
+            traces,
         };
         let brokers = brokers.clone();
         let task = tokio::spawn(async move {

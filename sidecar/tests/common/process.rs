@@ -43,6 +43,11 @@ impl Setting {
 
     /// Starts the sidecar.
     pub fn start(&self) -> Sidecar {
+        self.start_with(&[])
+    }
+
+    /// Starts the sidecar with these variables.
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Sidecar {
         let mut log = std::fs::OpenOptions::new();
         let log = log.create(true).append(true).open(self.folder.path().join("log"));
         let mut command = command(&self.plan);
@@ -56,11 +61,17 @@ impl Setting {
         command
             .arg("--resolve")
             .arg(format!("recipient={}", self.recipient));
+        command.envs(variables.iter().copied());
         command.args(["--drain", "10s"]).stderr(log.unwrap());
         Sidecar {
             admin: address(3).parse().unwrap(),
             process: Process::start(&mut command, self.folder.path()).unwrap(),
         }
+    }
+
+    /// Where it takes results for the container.
+    pub fn deliver(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[0])
     }
 
     /// All that it has logged.

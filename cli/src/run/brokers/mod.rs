@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use streaming_engine::delivery::Backoff;
 use streaming_plan::{Container, Plan};
+use streaming_sidecar::traces::Settings;
 use streaming_sidecar::{Brokers, Listeners, Options};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -176,6 +177,7 @@ async fn components(
             patience: PATIENCE,
             drain: DRAIN,
             backoff: Backoff::default(),
+            traces: Settings::default(),
         };
         let mut stopped = stopped.clone();
         let shutdown = async move {
