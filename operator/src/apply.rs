@@ -128,6 +128,29 @@ impl Applier<'_> {
         }
     }
 
+    /// Asks whether the workload may be made, which policies and the like decide. Where that can't be asked without making it, as of
+    /// a webhook that knows no dry runs, it is seen when it is made.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) async fn is_allowed(
+        &self,
+        component: &Component,
+        objects: &Objects,
+    ) -> Result<(), ApplyError> {
+        const FORBIDDEN: u16 = 403;
+        const INVALID: u16 = 422;
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &component.namespace);
+        let how = PatchParams::apply(MANAGER).force().dry_run();
+        let asked = in_time(api.patch(&component.name, &how, &Patch::Apply(&objects.deployment))).await;
+        match asked {
+            Err(kube::Error::Api(status)) if [FORBIDDEN, INVALID].contains(&status.code) => Err(
+                ApplyError::refused::<Deployment>(&component.name, kube::Error::Api(status)),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Applies the workload, and forgets the plans that no pod needs any more. Gives the Deployment as it is now.
     ///
     /// # Errors

@@ -205,7 +205,7 @@ async fn run(
 
 /// Applies a component's objects. Before anything of it runs: it must not share its name with one whose tear-down is not
 /// over, which would take away what it has on the brokers, and it must not go without one of its own. Nor is there anything to
-/// tear down of one that can't have its name, and never ran.
+/// tear down of one that can't have its name, or may not run, and never ran.
 async fn apply(
     resource: &Resource,
     component: &Component,
@@ -224,6 +224,7 @@ async fn apply(
     applier.prepare(component, objects, snapshot).await?;
     if component.reads && !tear_down::is_held(resource) {
         applier.is_free(component, snapshot).await?;
+        applier.is_allowed(component, objects).await?;
         let writer = context.writer();
         context.tear_down(&writer).hold(resource).await?;
     }

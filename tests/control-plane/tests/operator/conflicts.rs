@@ -110,6 +110,9 @@ spec:
         message.contains("Deployment `join`") && message.contains("not on a Sunday"),
         "{message}"
     );
+    // It never ran, so that nothing of it is to be torn down.
+    let held = &space.get("joiners/join")["metadata"]["finalizers"];
+    assert!(held.is_null(), "{held}");
     // What comes before it is there, and what it refers to is told nothing of it.
     assert_eq!(space.get("services/join")["kind"], "Service");
     space.ready("streams/left", "Usable");
