@@ -62,6 +62,7 @@ fn functions() {
         "round(poweruse.kwh)",
         "now()",
         "frobnicate(tenants.x)",
+        "foo(tenants.x)",
         "tenants.name.contains()",
         "tenants.name.substring(1, 2, 3)",
         "size(tenants.a, tenants.b)",
