@@ -127,12 +127,8 @@ impl Broker for RabbitMq {
         )
         .await?;
         let found = self.inspect(&channel, &queue, prefetch.is_none()).await?;
-        let acks = Acks {
-            settings: Arc::clone(settings),
-            connection: Arc::clone(&connection),
-            channel: channel.clone(),
-            ledger: Ledger::new(if prefetch.is_some() { u64::MAX } else { REACH }),
-        };
+        let reach = if prefetch.is_some() { u64::MAX } else { REACH };
+        let acks = Acks::new(settings, &connection, &channel, Ledger::new(reach));
         let feed = Feed {
             settings: Arc::clone(settings),
             connection,
