@@ -15,8 +15,12 @@ use crate::broker::{Acker, BrokerError, Message, Received, Source, Subscription}
 use crate::run::Brokers;
 use crate::status::{Connection, Status};
 
-/// Messages unacked at once where nothing else says how many.
+/// Messages unacked at once, at most, where no window decides that,
 const IN_FLIGHT: u32 = 4096;
+/// and at least: fewer would wait for the broker between each two.
+const FEWEST: u32 = 16;
+/// Bytes of the memory budget for each of them: messages are seldom larger.
+const EACH: u64 = 16 << 10;
 /// Messages that are read ahead for each that a container handles, so that it never waits for the broker.
 const AHEAD: u32 = 4;
 /// Batches that may wait for the engine, so that it never waits for a source.
@@ -231,15 +235,19 @@ async fn subscribe(
             .get(input)
             .map(|input| input.properties.clone())
             .unwrap_or_default(),
-        in_flight: match plan.role {
-            Role::Window(_) => None,
-            Role::Map { .. } => Some(IN_FLIGHT),
-            Role::Relay { concurrency } => {
-                Some(concurrency.saturating_mul(AHEAD).min(IN_FLIGHT.max(concurrency)))
-            }
-        },
+        in_flight: in_flight(&plan.role, plan.memory_budget),
     };
     broker.subscribe(subscription).await
+}
+
+/// How many messages a subscription may hold unacked; `None` where a window decides that.
+fn in_flight(role: &Role, budget: u64) -> Option<u32> {
+    let most = u32::try_from(budget / EACH).map_or(IN_FLIGHT, |most| most.clamp(FEWEST, IN_FLIGHT));
+    match role {
+        Role::Window(_) => None,
+        Role::Map { .. } => Some(most),
+        Role::Relay { concurrency } => Some(concurrency.saturating_mul(AHEAD).min(most.max(*concurrency))),
+    }
 }
 
 /// What a consumer is called, the same after a restart. What joins runs alone, so that its pod's name, which changes,
@@ -322,4 +330,23 @@ async fn ack(
     }
     // The session has said that there is no more to ack, which it does at its end in good order only.
     acker.leave().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_hold_little_asks_for_little() {
+        let map = Role::Map {
+            r#where: None,
+            select: None,
+        };
+        for (budget, most) in [(0, 16), (1 << 20, 64), (64 << 20, 4096), (u64::MAX, 4096)] {
+            assert_eq!(in_flight(&map, budget), Some(most), "{budget}");
+        }
+        for (concurrency, most) in [(1, 4), (20, 64), (1000, 1000)] {
+            assert_eq!(in_flight(&Role::Relay { concurrency }, 1 << 20), Some(most));
+        }
+    }
 }
