@@ -11,11 +11,16 @@ use std::time::{Duration, Instant};
 use common::{channel, first_lines, folder, path, spawn, streamctl};
 use serde_json::json;
 
-const RABBIT: &str = "---
+const OTHERS: &str = "---
 apiVersion: streaming.vivien.io/v1alpha1
 kind: ClusterStream
 metadata: {name: rabbit}
 spec: {protocol: rabbitmq, properties: {host: 'amqp://rabbit:5672'}}
+---
+apiVersion: streaming.vivien.io/v1alpha1
+kind: ClusterStream
+metadata: {name: mosquitto}
+spec: {protocol: mqtt, properties: {url: 'mqtt://mosquitto:1883'}}
 ";
 
 fn gone(port: u16) -> bool {
@@ -40,7 +45,7 @@ fn port(said: &str, name: &str) -> u16 {
 
 #[test]
 fn a_folder_of_manifests_runs_on_brokers_of_its_own() {
-    let manifest = channel("true", "raw") + RABBIT;
+    let manifest = channel("true", "raw") + OTHERS;
     let dir = folder(&[("p/p.yaml", &manifest), ("in", "{\"n\": 9}\n")]);
     let input = format!("raw={}", path(&dir, "in"));
     let args = ["up", &path(&dir, "p"), "--json", "--input", &input];
@@ -48,10 +53,9 @@ fn a_folder_of_manifests_runs_on_brokers_of_its_own() {
         assert_eq!(line["data"], json!({"n": 9}));
         true
     });
-    assert!(
-        gone(port(&said, "redis")) && gone(port(&said, "rabbit")),
-        "{said}"
-    );
+    for name in ["redis", "rabbit", "mosquitto"] {
+        assert!(gone(port(&said, name)), "{name}: {said}");
+    }
 }
 
 #[test]

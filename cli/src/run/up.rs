@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use streaming_plan::Protocol;
-use test_brokers::{RabbitMq, Redis};
+use test_brokers::{Mosquitto, RabbitMq, Redis};
 
 use super::start;
 use crate::args;
@@ -22,7 +22,7 @@ struct Server {
     page: &'static str,
 }
 
-const SERVERS: [Server; 2] = [
+const SERVERS: [Server; 3] = [
     Server {
         protocol: Protocol::Redis,
         program: "redis-server",
@@ -34,6 +34,12 @@ const SERVERS: [Server; 2] = [
         program: "/usr/lib/rabbitmq/bin/rabbitmq-server",
         package: "rabbitmq-server",
         page: "https://www.rabbitmq.com/docs/download",
+    },
+    Server {
+        protocol: Protocol::Mqtt,
+        program: "/usr/sbin/mosquitto",
+        package: "mosquitto",
+        page: "https://mosquitto.org/download/",
     },
 ];
 
@@ -89,17 +95,17 @@ pub(crate) fn up(args: &args::Up) -> anyhow::Result<ExitCode> {
     let redis = redis.context("starting redis-server")?;
     let rabbit = uses(Protocol::RabbitMq).then(RabbitMq::start).transpose();
     let rabbit = rabbit.context("starting rabbitmq-server")?;
+    let mosquitto = uses(Protocol::Mqtt).then(Mosquitto::start).transpose();
+    let mosquitto = mosquitto.context("starting mosquitto")?;
     for (name, protocol) in streams() {
         let url = match protocol {
             Protocol::Redis => redis.as_ref().map(Redis::url),
             Protocol::RabbitMq => rabbit.as_ref().map(RabbitMq::url),
-            Protocol::Mqtt => None,
+            Protocol::Mqtt => mosquitto.as_ref().map(Mosquitto::url),
         };
         if let Some(url) = url {
             say!("{name} is at {url}");
             run.broker.push(format!("{name}={url}"));
-        } else {
-            say!("{name} stays inside this process: no MQTT broker is started yet");
         }
     }
     start(&run, assembly)
