@@ -79,6 +79,7 @@ async fn retain(broker: &dyn Broker, reading: &Value) {
         topic: reading["topic"].as_str().expect("a topic").into(),
         id: "".into(),
         content_type: "application/json",
+        trace: None,
         payload: reading["data"].to_string().into(),
     };
     let sink = broker.sink(&[]).await.expect("a publisher");

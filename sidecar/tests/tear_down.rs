@@ -175,6 +175,7 @@ async fn the_sessions_of_all_pods_that_share_a_topic_go_and_of_those_that_did() 
             topic: "t/a".into(),
             id: what.into(),
             content_type: "application/json",
+            trace: None,
             payload: what.into(),
         };
         for outcome in sink.publish(vec![message; 12]).await {

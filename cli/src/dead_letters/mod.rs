@@ -164,6 +164,7 @@ async fn replay(
             topic: topic.into(),
             id: letter.id.as_str().into(),
             content_type: "application/json",
+            trace: None,
             payload: payload.into(),
         };
         let sink = brokers.sink(&place.namespace, name).await?;

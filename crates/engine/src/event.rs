@@ -54,17 +54,23 @@ impl Trace {
     /// Longer states need not be passed on (Trace Context, 3.3.1.5).
     const LONGEST: usize = 512;
 
-    /// That of a message, if it is in one.
-    pub(crate) fn of(identity: &Identity<'_>) -> Option<Box<Trace>> {
+    /// Of what somebody says it is, if that can be a header.
+    pub fn new(parent: &str, state: &str) -> Option<Trace> {
         let usable = |text: &&str| {
             let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
             !text.is_empty() && text.len() <= Trace::LONGEST && plain
         };
-        let text = |value: &Option<Cow<'_, str>>| value.as_deref().filter(usable).map(str::to_owned);
-        Some(Box::new(Trace {
-            parent: text(&identity.traceparent)?,
-            state: text(&identity.tracestate).unwrap_or_default(),
-        }))
+        let text = |text: &str| Some(text).filter(usable).map(str::to_owned);
+        Some(Trace {
+            parent: text(parent)?,
+            state: text(state).unwrap_or_default(),
+        })
+    }
+
+    /// That of a message, if it is in one.
+    pub(crate) fn of(identity: &Identity<'_>) -> Option<Box<Trace>> {
+        let state = identity.tracestate.as_deref().unwrap_or_default();
+        Trace::new(identity.traceparent.as_deref()?, state).map(Box::new)
     }
 }
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use streaming_engine::event::Trace;
 use streaming_engine::time::Time;
 use streaming_plan::{ClusterStream, Protocol};
 use tokio::sync::watch;
@@ -106,6 +107,18 @@ pub trait Acker: Send {
     async fn leave(&mut self) {}
 }
 
+/// The headers of a message that are part of a trace, by W3C's names
+/// (<https://w3c.github.io/trace-context-amqp/>, <https://w3c.github.io/trace-context-mqtt/>).
+fn headers(trace: Option<&Trace>) -> impl Iterator<Item = (&'static str, &str)> {
+    let all = trace.into_iter().flat_map(|trace| {
+        [
+            ("traceparent", trace.parent.as_str()),
+            ("tracestate", trace.state.as_str()),
+        ]
+    });
+    all.filter(|(_, value)| !value.is_empty())
+}
+
 /// Something to publish.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -115,6 +128,8 @@ pub struct Outgoing {
     pub id: Arc<str>,
     /// MIME type of the payload.
     pub content_type: &'static str,
+    /// The trace that it is part of, for who doesn't look into the payload; brokers that can carry it do.
+    pub trace: Option<Arc<Trace>>,
     /// What to publish.
     pub payload: Bytes,
 }

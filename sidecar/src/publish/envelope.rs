@@ -3,8 +3,8 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use streaming_engine::event::Trace;
 
 use super::{PublishError, Request};
 use crate::broker::Outgoing;
@@ -59,14 +60,19 @@ pub(super) fn wrap(request: &Request, component: &str) -> Result<Outgoing, Publi
         "" => TEXT,
         given => given,
     };
-    let (id, payload) = if is_raw(request)? {
-        (fresh_id(), request.data.clone())
+    let trace = Trace::new(
+        metadata(request, "cloudevent.traceparent").unwrap_or_default(),
+        metadata(request, "cloudevent.tracestate").unwrap_or_default(),
+    );
+    let (id, trace, payload) = if is_raw(request)? {
+        (fresh_id(), trace, request.data.clone())
     } else if essence(content_type) == CLOUD_EVENT {
-        completed(request)?
+        let (id, own, payload) = completed(request)?;
+        (id, own.or(trace), payload)
     } else {
         let id = metadata(request, "cloudevent.id").map_or_else(fresh_id, str::to_owned);
         let payload = envelope(request, component, content_type, &id)?;
-        (id, payload)
+        (id, trace, payload)
     };
     Ok(Outgoing {
         topic: request.topic.as_str().into(),
@@ -76,6 +82,7 @@ pub(super) fn wrap(request: &Request, component: &str) -> Result<Outgoing, Publi
         } else {
             CLOUD_EVENT
         },
+        trace: trace.map(Arc::new),
         payload,
     })
 }
@@ -132,8 +139,8 @@ fn envelope(request: &Request, component: &str, content_type: &str, id: &str) ->
     Ok(bytes.into())
 }
 
-/// A `CloudEvent` of the container's own, with what it lacks.
-fn completed(request: &Request) -> Result<(String, Bytes), PublishError> {
+/// A `CloudEvent` of the container's own, with what it lacks; its id, and the trace that it says it is part of.
+fn completed(request: &Request) -> Result<(String, Option<Trace>, Bytes), PublishError> {
     // Members stay as they were written, numbers included.
     let mut event: Map<String, Value> = Map::new();
     let parsed: Result<std::collections::BTreeMap<String, Box<RawValue>>, _> =
@@ -146,6 +153,8 @@ fn completed(request: &Request) -> Result<(String, Bytes), PublishError> {
             .filter(|text| !text.is_empty())
     };
     let id = text("id").unwrap_or_else(fresh_id);
+    let parent = text("traceparent").unwrap_or_default();
+    let trace = Trace::new(&parent, &text("tracestate").unwrap_or_default());
     for (name, default) in [("specversion", "1.0"), ("source", "Dapr"), ("type", KIND)] {
         event.insert(
             name.to_owned(),
@@ -165,7 +174,7 @@ fn completed(request: &Request) -> Result<(String, Bytes), PublishError> {
         whole.entry(name).or_insert_with(|| raw.clone());
     }
     let bytes = serde_json::to_vec(&whole).map_err(|e| PublishError::NotACloudEvent(e.to_string()))?;
-    Ok((id, bytes.into()))
+    Ok((id, trace, bytes.into()))
 }
 
 fn metadata<'r>(request: &'r Request, name: &str) -> Option<&'r str> {

@@ -16,7 +16,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
-use super::{MAX_BYTES, PublishError, Publishing, Request};
+use super::{MAX_BYTES, PublishError, Publishing, Request, in_trace};
 
 /// `dapr.proto.runtime.v1.PublishEventRequest`
 /// (<https://github.com/dapr/dapr/blob/master/dapr/proto/runtime/v1/pubsub.proto>).
@@ -90,13 +90,15 @@ impl UnaryService<PublishEventRequest> for PublishEvent {
 
     fn call(&mut self, request: tonic::Request<PublishEventRequest>) -> Self::Future {
         let publishing = self.publishing.clone();
+        let (headers, _, body) = request.into_parts();
         let PublishEventRequest {
             pubsub_name,
             topic,
             data,
             data_content_type,
-            metadata,
-        } = request.into_inner();
+            mut metadata,
+        } = body;
+        in_trace(&mut metadata, |name| headers.get(name)?.to_str().ok());
         Box::pin(async move {
             let request = Request {
                 pubsub: pubsub_name,

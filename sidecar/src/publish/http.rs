@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{MAX_BYTES, PublishError, Publishing, Request};
+use super::{MAX_BYTES, PublishError, Publishing, Request, in_trace};
 use crate::status::Status;
 
 /// Time for a message to arrive, from a container in the same pod.
@@ -63,13 +63,7 @@ async fn publish(
         .into_iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("metadata.")?.to_owned(), value)));
     let mut metadata: HashMap<String, String> = metadata.collect();
-    for name in ["traceparent", "tracestate"] {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(value) = value {
-            let entry = metadata.entry(format!("cloudevent.{name}"));
-            entry.or_insert_with(|| value.to_owned());
-        }
-    }
+    in_trace(&mut metadata, |name| headers.get(name)?.to_str().ok());
     let request = Request {
         pubsub,
         topic,

@@ -28,6 +28,16 @@ pub(crate) struct Publishing {
     traces: Traces,
 }
 
+/// Puts the trace that a request's headers name into the metadata of what it publishes, unless that names one.
+fn in_trace<'h>(metadata: &mut HashMap<String, String>, header: impl Fn(&str) -> Option<&'h str>) {
+    for name in ["traceparent", "tracestate"] {
+        if let Some(value) = header(name) {
+            let entry = metadata.entry(format!("cloudevent.{name}"));
+            entry.or_insert_with(|| value.to_owned());
+        }
+    }
+}
+
 /// A message that the container wants published.
 pub(crate) struct Request {
     /// The `ClusterStream`: what Dapr calls a pub/sub component.

@@ -30,6 +30,7 @@ impl Topic {
             topic: Arc::clone(&self.name),
             id: event.id.as_str().into(),
             content_type: "application/cloudevents+json",
+            trace: event.trace.clone().map(Arc::from),
             payload: event.to_cloudevent().into(),
         };
         let results = self

@@ -342,6 +342,7 @@ pub async fn send(sink: &dyn Sink, topic: &str, messages: impl IntoIterator<Item
         topic: topic.into(),
         id: "".into(),
         content_type: "application/json",
+        trace: None,
         payload: message.to_string().into(),
     };
     let batch = messages.into_iter().map(outgoing).collect();

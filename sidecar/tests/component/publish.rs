@@ -136,6 +136,8 @@ struct PublishEventRequest {
     metadata: HashMap<String, String>,
 }
 
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// A call as gRPC's specification has it on HTTP/2. Gives `grpc-status` and `grpc-message`.
 async fn call(address: SocketAddr, method: &str, request: &PublishEventRequest) -> (String, String) {
     let exchange = async {
@@ -145,6 +147,7 @@ async fn call(address: SocketAddr, method: &str, request: &PublishEventRequest) 
         let head = axum::http::Request::post(format!("http://{address}/dapr.proto.runtime.v1.Dapr/{method}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
+            .header("traceparent", TRACE)
             .body(())
             .unwrap();
         let mut client = client.ready().await.unwrap();
@@ -188,6 +191,7 @@ async fn dapr_s_grpc_api_publishes_too() {
         (&got[0]["data"], &got[0]["source"]),
         (&json!({"n": 1}), &json!("me"))
     );
+    assert_eq!(got[0]["traceparent"], TRACE);
     assert_eq!(call(running.publish_grpc, "GetState", &request).await.0, "12");
     request.pubsub_name = "b".to_owned();
     let (status, message) = call(running.publish_grpc, "PublishEvent", &request).await;

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use streaming_engine::event::Trace;
 use streaming_plan::{ClusterStream, Protocol};
 use streaming_sidecar::broker::embedded::Embedded;
 use streaming_sidecar::broker::{
@@ -179,9 +180,23 @@ pub(crate) fn batch(topic: &str, payloads: impl IntoIterator<Item = impl Into<By
         topic: Arc::clone(&topic),
         id: format!("id-{n}").into(),
         content_type: "application/json",
+        trace: None,
         payload: Into::into(payload),
     };
     payloads.into_iter().enumerate().map(outgoing).collect()
+}
+
+/// A message that is part of a trace, with the headers that say so.
+pub(crate) fn traced(topic: &str) -> (Outgoing, [(&'static str, &'static str); 2]) {
+    let (parent, state) = (
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "vendor=1",
+    );
+    let message = Outgoing {
+        trace: Trace::new(parent, state).map(Arc::new),
+        ..batch(topic, ["{}"]).remove(0)
+    };
+    (message, [("traceparent", parent), ("tracestate", state)])
 }
 
 /// Both halves of a subscription.

@@ -5,13 +5,15 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, PublishProperties, QoS};
+use rumqttc::{AsyncClient, Broker, Event, MqttOptions, Packet, PublishOptions, PublishProperties, QoS};
 use streaming_plan::Protocol;
 use streaming_sidecar::broker::{Consumer, Message, Received, Sink, Subscription};
 use test_brokers::{Mosquitto, RabbitMq};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
-use crate::common::{Bed, PATIENCE, Reading, batch, connect, mqtt, numbers, publish, text, texts};
+use crate::common::{Bed, PATIENCE, Reading, batch, connect, mqtt, numbers, publish, text, texts, traced};
 
 fn subscription(topic: &str) -> Subscription {
     Subscription {
@@ -267,7 +269,7 @@ async fn opening(client: &mut tokio::net::TcpStream) -> Vec<u8> {
 
 /// In which versions a broker is asked by who publishes, where something hangs up on the first so many tries in MQTT 5.
 async fn asked_in(server: &Mosquitto, hang_ups: usize) -> Vec<u8> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("mqtt://127.0.0.1:{}", listener.local_addr().unwrap().port());
     let port = server.port();
     let (heard, mut versions) = tokio::sync::mpsc::unbounded_channel();
@@ -308,7 +310,7 @@ async fn a_broker_that_hangs_up_once_is_still_spoken_to_in_mqtt_5() {
 #[tokio::test]
 async fn a_broker_that_refuses_mqtt_5_is_asked_for_it_once() {
     let server = Mosquitto::start().unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("mqtt://127.0.0.1:{}", listener.local_addr().unwrap().port());
     let port = server.port();
     let (refused, mut refusals) = tokio::sync::mpsc::unbounded_channel();
@@ -503,4 +505,81 @@ async fn a_session_that_is_read_stays() {
     drop(reading);
     bed.broker.remove(&group, 0).await.unwrap();
     assert_eq!(bed.subscribe("t", "g").await.recover().await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_part_of_a_trace_says_so_in_its_headers() {
+    let server = Mosquitto::start().unwrap();
+    let sink = mqtt(&server, &[("retain", "true")]).sink("t", &[]).await;
+    let (message, expected) = traced("t");
+    sink.publish(vec![message]).await.remove(0).unwrap();
+    let options = MqttOptions::new("later", Broker::tcp("127.0.0.1", server.port()));
+    let (later, mut driver) = AsyncClient::builder(options).capacity(10).build();
+    later.subscribe("t", QoS::AtLeastOnce).await.unwrap();
+    let received = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Event::Incoming(Packet::Publish(publish)) = driver.poll().await.unwrap() {
+                return publish;
+            }
+        }
+    });
+    let properties = received.await.expect("a message").properties.unwrap();
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(properties.user_properties, expected);
+    assert_eq!(properties.content_type.as_deref(), Some("application/json"));
+}
+
+/// A line to a broker, which writes down what a client says first.
+async fn recording(port: u16) -> (String, oneshot::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut broker = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        // Short enough for a length of one byte.
+        let (kind, length) = (client.read_u8().await.unwrap(), client.read_u8().await.unwrap());
+        assert!(kind == 0x10 && length < 0x80, "{kind} {length}");
+        let mut connect = vec![0; length.into()];
+        client.read_exact(&mut connect).await.unwrap();
+        broker.write_all(&[kind, length]).await.unwrap();
+        broker.write_all(&connect).await.unwrap();
+        tell.send(connect).unwrap();
+        tokio::io::copy_bidirectional(&mut client, &mut broker).await.ok();
+    });
+    (url, told)
+}
+
+/// The Receive Maximum in what follows a CONNECT's first two bytes (MQTT 5, 3.1.2).
+fn receive_maximum(connect: &[u8]) -> Option<u16> {
+    // Name and version of the protocol, flags, keep-alive; then properties, with their length.
+    let (length, rest) = connect[10..].split_first().unwrap();
+    let mut properties = &rest[..usize::from(*length)];
+    while let Some((kind, rest)) = properties.split_first() {
+        let size = match kind {
+            0x11 | 0x27 => 4,
+            0x21 => return Some(u16::from_be_bytes([rest[0], rest[1]])),
+            0x22 => 2,
+            0x17 | 0x19 => 1,
+            other => panic!("property {other}"),
+        };
+        properties = &rest[size..];
+    }
+    None
+}
+
+#[tokio::test]
+async fn what_may_be_in_flight_is_told_to_the_broker() {
+    let server = Mosquitto::start().unwrap();
+    for (in_flight, told) in [(Some(64), 64), (None, u16::MAX)] {
+        let (url, connect_packet) = recording(server.port()).await;
+        let broker = connect(Protocol::Mqtt, &[("url", &url)]);
+        let subscription = Subscription {
+            in_flight,
+            ..subscription("t")
+        };
+        let _reading = broker.subscribe(subscription).await.unwrap();
+        let said = connect_packet.await.unwrap();
+        assert_eq!(receive_maximum(&said), Some(told), "{said:x?}");
+    }
 }

@@ -11,7 +11,9 @@ use test_brokers::RabbitMq;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::common::{Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, text, texts};
+use crate::common::{
+    Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, text, texts, traced,
+};
 
 fn bed(properties: &[(&str, &str)]) -> Bed {
     let url = rabbitmq().url();
@@ -113,6 +115,23 @@ async fn messages_have_headers_and_are_persistent_unless_told_otherwise() {
             "application/json"
         );
         assert!(headers.timestamp().unwrap() > 1_700_000_000);
+    }
+}
+
+#[tokio::test]
+async fn what_is_part_of_a_trace_says_so_in_its_headers() {
+    let topic = new_topic();
+    let sink = bed(&[]).sink(&topic, &["g"]).await;
+    let (message, expected) = traced(&topic);
+    sink.publish(vec![message]).await.remove(0).unwrap();
+    let (_connection, channel) = client().await;
+    let queue = format!("g-{topic}");
+    let got = channel.basic_get(queue.as_str().into(), lapin::options::BasicGetOptions::default());
+    let got = got.await.unwrap().unwrap();
+    let headers = got.delivery.properties.headers().clone().unwrap();
+    for (name, value) in expected {
+        let found = headers.inner().get(name);
+        assert_eq!(found, Some(&AMQPValue::LongString(value.into())));
     }
 }
 
@@ -465,7 +484,9 @@ async fn what_is_held_for_longer_than_the_broker_waits_comes_again_and_why_is_sa
         "{said}"
     );
     let tokens: Vec<u64> = held.iter().map(|message| message.token).collect();
-    assert!(first.acker.ack(&tokens).await.is_err(), "acked what is not held");
+    // Whoever reads may be paused, and not hear of it.
+    let error = first.acker.ack(&tokens).await.unwrap_err();
+    assert_eq!(error.reason, "ConsumerTimeout", "{error}");
     let mut second = bed.subscribe("t", "g").await;
     let again = second.recover().await;
     assert_eq!(texts(&again), ["a", "b"]);

@@ -258,6 +258,7 @@ impl Sending {
             topic,
             id: id.into(),
             content_type: "application/cloudevents+json",
+            trace: None,
             payload: event.to_string().into(),
         }
     }
@@ -279,6 +280,7 @@ impl Sending {
             topic: Arc::clone(&self.topics[0]),
             id: "".into(),
             content_type: "application/json",
+            trace: None,
             payload: payload.into(),
         }
     }

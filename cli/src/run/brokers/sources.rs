@@ -206,6 +206,7 @@ impl Outlet {
                 topic: Arc::clone(&self.topic),
                 id: format!("{}-{}", self.name, self.number).into(),
                 content_type: "application/json",
+                trace: None,
                 payload: message.into(),
             });
             self.number += 1;

@@ -11,7 +11,7 @@ use rumqttc::{
 };
 use tokio::sync::Mutex;
 
-use super::super::{BrokerError, Consumer, Outgoing, Sink};
+use super::super::{BrokerError, Consumer, Outgoing, Sink, headers};
 use super::session::{self, Identity, Link};
 use super::settings::{Reading, Settings};
 
@@ -91,8 +91,12 @@ impl Publisher {
     }
 
     async fn begin(&self, link: &Link, message: &Outgoing) -> Result<PublishNotice, BrokerError> {
+        let headers = headers(message.trace.as_deref());
         let properties = PublishProperties {
             content_type: Some(message.content_type.to_owned()),
+            user_properties: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             ..PublishProperties::default()
         };
         let options = PublishOptions::new(self.settings.qos)
@@ -246,6 +250,7 @@ mod tests {
             topic: "t".into(),
             id: "1".into(),
             content_type: "application/json",
+            trace: None,
             payload: "1".into(),
         };
         for outcome in publisher.publish(vec![message; MANY]).await {

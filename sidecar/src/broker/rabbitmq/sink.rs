@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::ShortString;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
-use super::super::{BrokerError, Consumer, Outgoing, Sink, clock};
+use super::super::{BrokerError, Consumer, Outgoing, Sink, clock, headers};
 use super::fault::explain;
 use super::ordered;
 use super::session;
@@ -113,6 +113,13 @@ impl Publisher {
             .with_timestamp(u64::try_from(seconds).unwrap_or_default());
         if let Ok(id) = ShortString::try_new(message.id.to_string()) {
             properties = properties.with_message_id(id);
+        }
+        if let Some(trace) = &message.trace {
+            let mut table = FieldTable::default();
+            for (name, value) in headers(Some(trace)) {
+                table.insert(name.into(), AMQPValue::LongString(value.into()));
+            }
+            properties = properties.with_headers(table);
         }
         let options = BasicPublishOptions {
             mandatory: self.is_read(&message.topic),
