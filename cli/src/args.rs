@@ -135,6 +135,9 @@ pub(crate) enum DeadLetters {
         /// All of them
         #[arg(long, conflicts_with = "id")]
         all: bool,
+        /// Publish them here, and not where they came from: the only way for results, which came from no topic
+        #[arg(long, value_name = "CLUSTERSTREAM/TOPIC")]
+        to: Option<String>,
     },
 }
 
@@ -144,7 +147,7 @@ pub(crate) struct Letters {
     /// Manifests: files, folders (read recursively), kustomizations, or - for standard input
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Reach a ClusterStream here (redis://, rediss://, amqp://, amqps://) and not where its properties say
+    /// Reach a ClusterStream here (redis://, rediss://, amqp://, amqps://, mqtt://, mqtts://) and not where its properties say
     #[arg(long, value_name = "CLUSTERSTREAM=URL")]
     pub(crate) broker: Vec<String>,
     /// Only this dead-letter topic

@@ -3,11 +3,11 @@
 
 mod common;
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use common::{channel, first_lines, folder, path, run, spawn};
 use serde_json::{Value, json};
-use test_brokers::{RabbitMq, Redis};
+use test_brokers::{Mosquitto, RabbitMq, Redis};
 
 /// Runs a Channel until so many deliveries were printed.
 fn deliver(manifest: &str, broker: &str, input: &str, count: usize) -> Vec<Value> {
@@ -99,6 +99,58 @@ fn dead_letters_on_rabbitmq_are_listed_shown_and_replayed() {
         "{protocol: rabbitmq, properties: {host: 'amqp://rabbit:5672'}}",
         &rabbit.url(),
     );
+}
+
+/// MQTT acks in order only: to send the second again puts the first behind it.
+#[test]
+fn dead_letters_on_mqtt_are_listed_shown_and_replayed() {
+    let mosquitto = Mosquitto::start().expect("a mosquitto");
+    there_and_back(
+        "{protocol: mqtt, properties: {url: 'mqtt://mosquitto:1883'}}",
+        &mosquitto.url(),
+    );
+}
+
+#[test]
+fn a_result_that_was_refused_goes_where_it_is_told_to() {
+    let redis = Redis::start().expect("a Redis");
+    let dir = folder(&[("p.yaml", &channel("true", "raw"))]);
+    let (manifest, broker) = (path(&dir, "p.yaml"), format!("redis={}", redis.url()));
+    let letter = json!({"specversion": "1.0", "id": "0f", "source": "/default/channel/pick", "type": "t",
+        "deadletterreason": "NotDelivered", "deadlettersource": "/default/channel/pick", "data": {"n": 7}});
+    let add = Command::new("redis-cli")
+        .args([
+            "-p",
+            &redis.port().to_string(),
+            "xadd",
+            "raw.dead-letter",
+            "*",
+            "data",
+        ])
+        .arg(letter.to_string())
+        .output();
+    assert!(add.expect("redis-cli").status.success());
+    let replay = |more: &[&str]| {
+        let args = ["dead-letters", "replay", &manifest, "--broker", &broker, "--all"];
+        run(&[&args, more].concat())
+    };
+    let said = replay(&[]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("name one with --to"), "{said:?}");
+    let said = replay(&["--to", "elsewhere/raw"]);
+    assert!(
+        said.code == 1 && said.err.contains("no ClusterStream `elsewhere`"),
+        "{said:?}"
+    );
+    let said = replay(&["--to", "redis/raw"]);
+    assert!(
+        said.code == 0 && said.err.contains("0f: sent to redis/raw"),
+        "{said:?}"
+    );
+    let said = replay(&[]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "nothing is left");
+    let lines = deliver(&channel("true", "raw"), &broker, "", 1);
+    assert_eq!(lines[0]["data"], json!({"n": 7}));
 }
 
 #[test]

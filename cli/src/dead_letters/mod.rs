@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::json;
-use streaming_sidecar::broker::Outgoing;
+use streaming_sidecar::broker::{Message, Outgoing};
 
 use crate::args::{DeadLetters, Letters, Output};
 use crate::assemble::{Assembly, assemble};
@@ -69,14 +69,15 @@ async fn handle(
     held: Held,
 ) -> Result<bool> {
     let topic = format!("{}/{}", place.topic.cluster_stream, place.topic.topic);
-    if held.others > 0 {
-        say!("{topic}: {} messages are no dead letters", held.others);
+    let others = held.messages.len() - held.letters().count();
+    if others > 0 {
+        say!("{topic}: {others} messages are no dead letters");
     }
     if held.more {
         say!("{topic}: there may be more; --limit was {}", letters.limit);
     }
     match command {
-        DeadLetters::List { output, .. } => held.letters.iter().for_each(|(_, letter)| match output {
+        DeadLetters::List { output, .. } => held.letters().for_each(|letter| match output {
             Output::Json => tell!("{}", described(letter, &topic)),
             Output::Text => tell!(
                 "{}  {}  {topic}  {}  {}",
@@ -87,10 +88,19 @@ async fn handle(
             ),
         }),
         DeadLetters::Show { id, .. } => {
-            let wanted = held.letters.iter().filter(|(_, letter)| letter.id == *id);
-            wanted.for_each(|(_, letter)| show(letter, &topic));
+            let wanted = held.letters().filter(|letter| letter.id == *id);
+            wanted.for_each(|letter| show(letter, &topic));
         }
-        DeadLetters::Replay { id, .. } => return replay(id, assembly, brokers, place, held).await,
+        DeadLetters::Replay { id, to, .. } => {
+            let replay = Replay {
+                ids: id,
+                to: to.as_deref(),
+                assembly,
+                brokers,
+                place,
+            };
+            return replay.run(held).await;
+        }
     }
     Ok(true)
 }
@@ -128,55 +138,89 @@ fn show(letter: &Letter, topic: &str) {
     tell!("\n{}", String::from_utf8_lossy(&original));
 }
 
-/// Sends messages back to where they came from, one after the other: each goes from the dead letters when its topic
-/// has it.
-async fn replay(
-    ids: &[String],
-    assembly: &Assembly,
-    brokers: &Brokers,
-    place: &Place,
-    mut held: Held,
-) -> Result<bool> {
-    let (mut sent, mut left) = (0, 0);
-    for (token, letter) in &held.letters {
-        if !ids.is_empty() && !ids.contains(&letter.id) {
-            continue;
+/// Sends messages back to where they came from, or to another topic.
+struct Replay<'a> {
+    /// Which; all, if none are named.
+    ids: &'a [String],
+    /// `CLUSTERSTREAM/TOPIC`.
+    to: Option<&'a str>,
+    assembly: &'a Assembly,
+    brokers: &'a Brokers,
+    place: &'a Place,
+}
+
+impl Replay<'_> {
+    /// One after the other: each goes from the dead letters when its topic has it.
+    async fn run(&self, mut held: Held) -> Result<bool> {
+        let Place { namespace, topic } = self.place;
+        let in_order = self.brokers.acks_in_order(namespace, &topic.cluster_stream)?;
+        let (mut sent, mut left) = (0, 0);
+        // What stays, though something behind it goes.
+        let mut staying: Vec<(&Message, &str)> = Vec::new();
+        for (message, letter) in &held.messages {
+            let wanted = |letter: &&Letter| self.ids.is_empty() || self.ids.contains(&letter.id);
+            let way = match letter.as_ref().filter(wanted) {
+                Some(letter) => self.way(letter).inspect_err(|why| {
+                    say!("{}: {why}", letter.id);
+                    left += 1;
+                }),
+                None => Err(String::new()),
+            };
+            let id = letter.as_ref().map_or("", |letter| &letter.id);
+            let Ok((cluster_stream, name, payload)) = way else {
+                staying.push((message, id));
+                continue;
+            };
+            for (earlier, id) in staying.drain(..).filter(|_| in_order) {
+                let payload = earlier.payload.to_vec();
+                self.publish(&topic.cluster_stream, &topic.topic, id, payload)
+                    .await?;
+                held.acker.ack(&[earlier.token]).await?;
+            }
+            self.publish(cluster_stream, name, id, payload).await?;
+            held.acker.ack(&[message.token]).await?;
+            sent += 1;
+            say!("{id}: sent to {cluster_stream}/{name}");
         }
-        let (Some((name, topic)), Some(payload)) = (letter.origin(), letter.original()) else {
-            say!(
-                "{}: a result of {}; it came from no topic that it could go back to",
-                letter.id,
-                letter.component
-            );
-            left += 1;
-            continue;
+        if sent > 0 || left > 0 {
+            say!("sent {sent}, left {left}");
+        }
+        Ok(left == 0)
+    }
+
+    /// Where a dead letter goes, and what of it; or why it can't.
+    fn way<'l>(&'l self, letter: &'l Letter) -> Result<(&'l str, &'l str, Vec<u8>), String> {
+        let to = match self.to {
+            Some(to) => to.split_once('/'),
+            None => letter.origin(),
         };
-        let key = (place.namespace.clone(), name.to_owned());
-        if !assembly.connections.contains_key(&key) {
-            say!(
-                "{}: it came from `{name}`, and there is no such ClusterStream",
-                letter.id
-            );
-            left += 1;
-            continue;
+        let (Some((cluster_stream, topic)), Some(payload)) = (to, letter.original()) else {
+            return Err(format!(
+                "a result of {}; it came from no topic that it could go back to: name one with --to",
+                letter.component
+            ));
+        };
+        let key = (self.place.namespace.clone(), cluster_stream.to_owned());
+        if !self.assembly.connections.contains_key(&key) {
+            return Err(format!(
+                "there is no ClusterStream `{cluster_stream}` to send it to"
+            ));
         }
+        Ok((cluster_stream, topic, payload))
+    }
+
+    async fn publish(&self, cluster_stream: &str, topic: &str, id: &str, payload: Vec<u8>) -> Result<()> {
         let message = Outgoing {
             topic: topic.into(),
-            id: letter.id.as_str().into(),
+            id: id.into(),
             content_type: "application/json",
             trace: None,
             payload: payload.into(),
         };
-        let sink = brokers.sink(&place.namespace, name).await?;
+        let sink = self.brokers.sink(&self.place.namespace, cluster_stream).await?;
         for result in sink.publish(vec![message]).await {
             result?;
         }
-        held.acker.ack(&[*token]).await?;
-        sent += 1;
-        say!("{}: sent to {name}/{topic}", letter.id);
+        Ok(())
     }
-    if sent > 0 || left > 0 {
-        say!("sent {sent}, left {left}");
-    }
-    Ok(left == 0)
 }

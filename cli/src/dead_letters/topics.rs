@@ -46,9 +46,7 @@ impl Brokers {
                 }
                 None => stream.clone(),
             };
-            if stream.protocol != Protocol::Mqtt {
-                brokers.insert(key.clone(), (open(&key.1, &stream)?, stream));
-            }
+            brokers.insert(key.clone(), (open(&key.1, &stream)?, stream));
         }
         Ok(Brokers(brokers))
     }
@@ -56,6 +54,11 @@ impl Brokers {
     fn get(&self, namespace: &str, name: &str) -> Result<&(Arc<dyn Broker>, ClusterStream)> {
         let found = self.0.get(&(namespace.to_owned(), name.to_owned()));
         found.with_context(|| format!("there is no ClusterStream `{name}` whose topics could be reached"))
+    }
+
+    /// Whether messages of a `ClusterStream` can be acked only in the order in which they came.
+    pub(super) fn acks_in_order(&self, namespace: &str, name: &str) -> Result<bool> {
+        Ok(self.get(namespace, name)?.1.protocol == Protocol::Mqtt)
     }
 
     /// A publisher to a `ClusterStream`.
@@ -124,9 +127,8 @@ pub(super) fn reader<'a>(assembly: &'a Assembly, place: &Place) -> Option<&'a st
 
 /// What is on a topic, held for as long as this lives: what is not acked is there again afterwards.
 pub(super) struct Held {
-    pub(super) letters: Vec<(u64, Letter)>,
-    /// How many messages are no dead letters.
-    pub(super) others: usize,
+    /// Some are no dead letters.
+    pub(super) messages: Vec<(Message, Option<Letter>)>,
     /// Whether there may be more than was asked for.
     pub(super) more: bool,
     pub(super) acker: Box<dyn Acker>,
@@ -158,15 +160,21 @@ impl Held {
                 Err(_) => bail!("{}: the broker does not answer", place.topic.cluster_stream),
             }
         }
-        let count = messages.len();
-        let letter = |message: Message| Some((message.token, Letter::parse(&message.payload)?));
-        let letters: Vec<_> = messages.into_iter().filter_map(letter).collect();
+        let more = messages.len() >= most as usize;
+        let read = |message: Message| {
+            let letter = Letter::parse(&message.payload);
+            (message, letter)
+        };
         Ok(Held {
-            others: count - letters.len(),
-            more: count >= most as usize,
-            letters,
+            messages: messages.into_iter().map(read).collect(),
+            more,
             acker,
             _source: source,
         })
+    }
+
+    /// The dead letters among the messages.
+    pub(super) fn letters(&self) -> impl Iterator<Item = &Letter> {
+        self.messages.iter().filter_map(|(_, letter)| letter.as_ref())
     }
 }
