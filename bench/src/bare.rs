@@ -226,10 +226,16 @@ async fn read_mqtt(mut driver: EventLoop, out: mpsc::Sender<Batch>) -> Result<()
     let (sender, mut came) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
+        let mut last = 0;
         loop {
-            if let Event::Incoming(Packet::Publish(message)) = driver.poll().await?
-                && sender.send(message).is_err()
-            {
+            let Event::Incoming(Packet::Publish(message)) = driver.poll().await? else {
+                continue;
+            };
+            // Mosquitto 2.0.11 sends some messages three times in a row, and takes one ack.
+            if std::mem::replace(&mut last, message.pkid) == message.pkid {
+                continue;
+            }
+            if sender.send(message).is_err() {
                 return anyhow::Ok(());
             }
         }
@@ -264,7 +270,7 @@ impl SessionStore for NothingOfOurs {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(u32::MAX),
-            outgoing_inflight_upper_limit: None,
+            outgoing_inflight_upper_limit: Some(UNCONFIRMED),
             ack_mode: PersistedAckMode::Manual,
             last_pkid: 0,
             last_puback: 0,

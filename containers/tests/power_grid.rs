@@ -156,7 +156,7 @@ impl Later {
     /// The next messages, with their topics.
     async fn next(&mut self) -> Vec<(String, Value)> {
         loop {
-            let received = timeout(PATIENCE, self.0.receive()).await.expect("nothing comes");
+            let received = timeout(PATIENCE, self.0.receive()).await.unwrap();
             if let Received::Messages(messages) = received.unwrap() {
                 let read = |payload| serde_json::from_slice(payload).unwrap();
                 let each = messages
@@ -213,8 +213,8 @@ fn a_recorded_file_becomes_a_retained_intensity() {
     let port = sidecars.containers["page"].to_string();
     let (page, log) = Container::start(env!("CARGO_BIN_EXE_message-proc"), &[("APP_PORT", &port)]);
     // All of the first instant, and that there is a second.
-    let part: String = RECORDED.split_inclusive('\n').take(9).collect();
-    let (file, asked) = (Arc::new(Mutex::new(part)), Arc::default());
+    let begun: String = RECORDED.split_inclusive('\n').take(9).collect();
+    let (file, asked) = (Arc::new(Mutex::new(begun)), Arc::default());
     let web = format!("http://127.0.0.1:{}", web(&file, &asked));
     let mut variables: BTreeMap<&str, String> = BTreeMap::new();
     for variable in poller["env"].as_array().unwrap() {

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Broker, Event, MqttOptions, Packet, PublishOptions, PublishProperties, QoS};
@@ -582,4 +583,52 @@ async fn what_may_be_in_flight_is_told_to_the_broker() {
         let said = connect_packet.await.unwrap();
         assert_eq!(receive_maximum(&said), Some(told), "{said:x?}");
     }
+}
+
+/// A line to a broker, which gives a client each message three times. Says how often it is connected to.
+async fn repeating(port: u16) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let broker = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let (mut client_says, mut client) = client.into_split();
+            let (mut broker_says, mut broker) = broker.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut client_says, &mut broker).await });
+            tokio::spawn(async move {
+                while let Ok(kind) = broker_says.read_u8().await {
+                    // All packets of this test are short.
+                    let length = broker_says.read_u8().await.unwrap();
+                    assert!(length < 0x80, "{length}");
+                    let mut packet = vec![kind, length];
+                    packet.resize(2 + usize::from(length), 0);
+                    broker_says.read_exact(&mut packet[2..]).await.unwrap();
+                    let times = if kind & 0xf0 == 0x30 { 3 } else { 1 };
+                    client.write_all(&packet.repeat(times)).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, connections)
+}
+
+#[tokio::test]
+async fn a_message_that_the_broker_repeats_before_it_is_acked_comes_once() {
+    let server = Mosquitto::start().unwrap();
+    let (url, connections) = repeating(server.port()).await;
+    let mut reading = Bed::of(connect(Protocol::Mqtt, &[("url", &url)]))
+        .subscribe("t", "g")
+        .await;
+    let sink = mqtt(&server, &[]).sink("t", &[]).await;
+    for round in 0..3 {
+        let sent = numbers(10 * round..10 * round + 10);
+        publish(&sink, "t", sent.clone()).await;
+        let got = reading.take(10).await;
+        assert_eq!(texts(&got), sent);
+        reading.ack(&got).await;
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }

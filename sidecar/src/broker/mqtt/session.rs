@@ -1,5 +1,6 @@
 //! A connection, and the session that the broker keeps for it: from CONNECT until its end, which ends the subscription.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use rumqttc::{
     AckMode, AsyncClient, Broker, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions,
-    Outgoing, Packet, PersistedAckMode, PersistedSession, Publish, RetainForwardRule, SessionStore,
+    Outgoing, Packet, PersistedAckMode, PersistedSession, Publish, QoS, RetainForwardRule, SessionStore,
     SessionStoreError, SessionStoreKey, StateError, SubscribeFilterInput, SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, watch};
@@ -322,8 +323,16 @@ fn drive(
     let (out, came) = mpsc::unbounded_channel();
     let (left, acked) = watch::channel(0);
     let driver = tokio::spawn(async move {
+        // Mosquitto 2.0.11 sends some messages of a long backlog three times in a row, with one identifier. While that is not
+        // acked it can mean no other message, and takes one PUBACK: a second would end the connection.
+        let mut unacked = HashSet::new();
         loop {
             let news = match driver.poll().await {
+                Ok(Event::Incoming(Packet::Publish(message)))
+                    if message.qos == QoS::AtLeastOnce && !unacked.insert(message.pkid) =>
+                {
+                    continue;
+                }
                 Ok(Event::Incoming(Packet::Publish(message))) => {
                     if let Some(gate) = &gate {
                         gate.came(message.payload.len());
@@ -331,7 +340,8 @@ fn drive(
                     Came::Message(message)
                 }
                 Ok(Event::Incoming(Packet::SubAck(answer))) => Came::Subscribed(answer.return_codes),
-                Ok(Event::Outgoing(Outgoing::PubAck(_))) => {
+                Ok(Event::Outgoing(Outgoing::PubAck(packet))) => {
+                    unacked.remove(&packet);
                     left.send_modify(|left| *left += 1);
                     continue;
                 }
