@@ -9,14 +9,17 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{binaries, setup, shell};
 
-/// Measures the sidecar as images have it, and puts the figures into docs/performance.md.
-pub(crate) fn run() -> Result<()> {
+/// Measures the sidecar as images have it, and puts the figures into docs/performance.md; or only some bridges.
+pub(crate) fn run(bridges: Option<&str>) -> Result<()> {
     setup::programs(setup::BROKERS)?;
     let measured = binaries::build()?;
     shell::sh("cargo build --release --locked --package pipeload")?;
     let docs = shell::root().join("docs/performance.md");
     let mut load = load(&shell::target().join("release"), &measured);
-    shell::run(load.arg("--docs").arg(docs))
+    match bridges {
+        Some(some) => shell::run(load.arg("--bridges").arg(some)),
+        None => shell::run(load.arg("--docs").arg(docs)),
+    }
 }
 
 /// Puts a light load on a debug build, for the sake of the rows alone.

@@ -16,6 +16,7 @@ mod shell;
 mod simulate;
 mod tiers;
 
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -63,6 +64,9 @@ enum Command {
     Bench {
         #[arg(value_enum, default_value = "sidecar")]
         what: Measured,
+        /// Only the bridges between brokers whose names have this in them, as `redis to mqtt`; writes nothing.
+        #[arg(long, value_name = "TEXT")]
+        bridges: Option<String>,
     },
     /// Kill, stop, cut off and stuff sidecars between real brokers, and put what came of it into docs/reliability.md.
     Faults(faults::Run),
@@ -86,7 +90,7 @@ enum Measured {
     State,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<()> {
     match Args::parse().command {
         Command::Test { tiers, list: false } => tiers::run(&tiers),
         Command::Test { list: true, .. } => {
@@ -100,10 +104,18 @@ fn main() -> anyhow::Result<()> {
         Command::E2e(run) => e2e::run(&run),
         Command::Bench {
             what: Measured::Sidecar,
-        } => bench::run(),
+            bridges,
+        } => bench::run(bridges.as_deref()),
         Command::Bench {
             what: Measured::State,
-        } => bench::state(),
+            bridges,
+        } => {
+            ensure!(
+                bridges.is_none(),
+                "bridges are measured with `cargo xtask bench sidecar`"
+            );
+            bench::state()
+        }
         Command::Faults(run) => faults::run(&run),
         Command::Fuzz { seconds } => fuzz::run(seconds),
         Command::Simulate(run) => simulate::run(&run),
