@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::super::BrokerError;
 use super::fault::{disconnected, explain};
-use super::session::{Identity, NOTHING, NothingOfOurs, connect, options};
+use super::kept::{NOTHING, NothingOfOurs};
+use super::session::{Identity, connect, options};
 use super::settings::Settings;
 
 /// How soon who reads by a session takes it back, at the latest: it connects again at once, and where several share a topic

@@ -10,6 +10,7 @@ mod acks;
 mod end;
 mod fault;
 mod gate;
+mod kept;
 mod older;
 mod pulse;
 mod seat;

@@ -2,14 +2,12 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
     AckMode, AsyncClient, Broker, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions,
-    Outgoing, Packet, PersistedAckMode, PersistedSession, Publish, QoS, RetainForwardRule, SessionStore,
-    SessionStoreError, SessionStoreKey, StateError, SubscribeFilterInput, SubscribeReasonCode,
+    Outgoing, Packet, Publish, QoS, RetainForwardRule, StateError, SubscribeFilterInput, SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -17,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::super::BrokerError;
 use super::fault::{disconnected, explain};
 use super::gate::{Gate, Gated, Over};
+use super::kept::{NOTHING, NothingOfOurs};
 use super::settings::{Reading, Settings};
 use super::wire::Wire;
 
@@ -25,8 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests that may wait for the connection. They leave together: each by itself would be a call of the system.
 const REQUESTS: usize = 256;
 
-/// The fewest messages that may be unconfirmed, where none are sent.
-pub(super) const NOTHING: u16 = 1;
 /// Messages that may be unconfirmed. The client has a table of that size, and goes through all of it whenever something leaves.
 const UNCONFIRMED: u16 = 512;
 
@@ -367,39 +364,4 @@ fn drive(
         settings: Arc::clone(settings),
     };
     (Arc::new(link), came)
-}
-
-type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
-
-/// What a reading client has of a session: nothing, since all that it sends are acks, and what it hadn't acked comes again.
-/// The client library wants to be told so before it subscribes in a session that the broker has kept.
-#[derive(Debug)]
-pub(super) struct NothingOfOurs {
-    pub(super) expiry: u32,
-}
-
-impl SessionStore for NothingOfOurs {
-    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> Stored<'a, Option<PersistedSession>> {
-        let session = PersistedSession {
-            format_version: 1,
-            client_id: key.client_id().to_owned(),
-            clean_start: false,
-            session_expiry_interval: Some(self.expiry),
-            outgoing_inflight_upper_limit: Some(NOTHING),
-            ack_mode: PersistedAckMode::Manual,
-            last_pkid: 0,
-            last_puback: 0,
-            replay: Vec::new(),
-            incoming_qos2: Vec::new(),
-        };
-        Box::pin(async { Ok(Some(session)) })
-    }
-
-    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Stored<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Stored<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
 }
