@@ -272,8 +272,11 @@ fn a_relay_keeps_order_and_dead_letters_what_is_dropped() {
     assert_eq!(runner.component.counters().held_bytes, 0);
 }
 
+/// Messages, by their input and token.
+type MadeOf = Vec<(usize, u64)>;
+
 /// What a component wants sent, and which messages wait for that.
-fn sends(runner: &mut Runner, most: usize) -> Vec<(SendId, Target, Vec<(usize, u64)>)> {
+fn sends(runner: &mut Runner, most: usize) -> Vec<(SendId, Target, MadeOf)> {
     let mut sends = Vec::new();
     while let Some(effect) = runner.component.poll_effect() {
         if let Effect::Send { id, to, .. } = effect {
