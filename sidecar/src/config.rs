@@ -90,8 +90,14 @@ pub fn config(plan: &plan::Plan) -> Result<Config, ConfigError> {
     Ok(Config {
         outputs: plan.outputs.iter().map(in_flight).collect(),
         late: plan.late_to.is_some(),
-        memory_budget: plan.memory_budget,
+        memory_budget: held(plan.memory_budget),
         seed: RandomState::new().hash_one(()),
         ..config
     })
+}
+
+/// Of a memory budget, what messages and windows may take. The rest is for the program itself, for connections, and for
+/// what is being read and encoded.
+fn held(budget: u64) -> u64 {
+    budget / 4 * 3
 }

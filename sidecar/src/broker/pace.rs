@@ -2,7 +2,7 @@
 //! hundreds and large ones don't fill the memory.
 
 /// What one request should bring, in bytes.
-const TARGET: usize = 4 << 20;
+const TARGET: usize = 1 << 20;
 /// What is asked for before anything is known of the sizes.
 const FIRST: usize = 4;
 

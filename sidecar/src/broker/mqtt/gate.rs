@@ -23,7 +23,7 @@ use super::super::tls::{Socket, Tls};
 use super::pulse::{Patience, Pulse};
 
 /// What may wait to be received, in bytes, before no more is read.
-const MOST: usize = 8 << 20;
+const MOST: usize = 2 << 20;
 /// What a message takes beside its payload, about.
 const OVERHEAD: usize = 128;
 /// A connection that carries nothing is asked whether it is still there after this time,

@@ -21,7 +21,7 @@ use super::settings::Settings;
 /// Messages given at once.
 const BATCH: usize = 1000;
 /// Bytes given at once, about.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 /// How long nothing may come, after the answer to the subscription, before recovery is over.
 const QUIET: Duration = Duration::from_millis(250);
 
