@@ -252,9 +252,8 @@ fn what_is_out_of_range_is_not_tried() {
 fn what_is_too_far_away_is_not_tried() {
     // More combinations than a window may cost.
     let sent = |odd: &str| {
-        let of = |input: usize| {
-            (0..8_000).map(move |n| (input, format!("{{\"i\":{n},\"k\":{}}}", n * 7 % 8_000)))
-        };
+        let of =
+            |input: usize| (0..8_000).map(move |n| (input, format!("{{\"i\":{n},\"k\":{}}}", n * 7 % 8_000)));
         let odd = (1, format!("{{\"i\":8000,\"k\":{odd}}}"));
         of(0).chain(of(1)).chain([odd]).collect::<Vec<_>>()
     };
