@@ -562,7 +562,8 @@ fn receive_maximum(connect: &[u8]) -> Option<u16> {
             0x21 => return Some(u16::from_be_bytes([rest[0], rest[1]])),
             0x22 => 2,
             0x17 | 0x19 => 1,
-            other => unreachable!("property {other}"),
+            // Of unknown length: the caller shows the packet.
+            _ => return None,
         };
         properties = &rest[size..];
     }
