@@ -3,6 +3,7 @@
 //!
 //! Each of its batches is published and confirmed, then acked, while the next one is being read.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamReadReply;
 use rumqttc::{
-    AckMode, AsyncClient, Event, EventLoop, ManualAck, MqttOptions, Packet, PersistedAckMode,
+    AckMode, AsyncClient, Event, EventLoop, ManualAck, MqttOptions, Outgoing, Packet, PersistedAckMode,
     PersistedSession, PubAck, PublishOptions, QoS, SessionStore, SessionStoreError, SessionStoreKey,
 };
 use tokio::sync::mpsc;
@@ -226,13 +227,18 @@ async fn read_mqtt(mut driver: EventLoop, out: mpsc::Sender<Batch>) -> Result<()
     let (sender, mut came) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
-        let mut last = 0;
+        // Mosquitto 2.0.11 sends some messages of a long backlog three times, and takes one ack.
+        let mut unacked = HashSet::new();
         loop {
-            let Event::Incoming(Packet::Publish(message)) = driver.poll().await? else {
-                continue;
+            let message = match driver.poll().await? {
+                Event::Incoming(Packet::Publish(message)) => message,
+                Event::Outgoing(Outgoing::PubAck(packet)) => {
+                    unacked.remove(&packet);
+                    continue;
+                }
+                _ => continue,
             };
-            // Mosquitto 2.0.11 sends some messages three times in a row, and takes one ack.
-            if std::mem::replace(&mut last, message.pkid) == message.pkid {
+            if !unacked.insert(message.pkid) {
                 continue;
             }
             if sender.send(message).is_err() {
