@@ -1,272 +1,67 @@
-//! What is right, and how much of it can be asked of a component that has died.
+//! What has to be judged of a component: all that it does, as it does it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use serde_json::{Value, json};
-use streaming_engine::event::Event;
-use streaming_engine::query::{Emit, JoinKind, Windows};
+use streaming_engine::component::{SendId, Target};
+use streaming_engine::delivery::Answer;
+use streaming_engine::durable::Durable;
+use streaming_engine::event::{Data, Event};
+use streaming_engine::time::Time;
 
-use crate::case::{Broker, pad};
-use crate::world::World;
+use crate::Stats;
+use crate::broker::Brokers;
 
-impl World<'_> {
-    /// What an id stands for: every byte in event time; without it, messages that come again have another order.
-    pub(crate) fn named(&self, event: &Event) -> Result<String, String> {
-        if event
-            .dead_letter
-            .as_ref()
-            .is_some_and(|letter| letter.reason == "Late")
-            || cut_window(event).is_some()
-            || self.case.event_time && !self.case.is_timed()
-        {
-            Ok(text(&event.data()))
-        } else {
-            canonical(event).map(|rows| rows.join(","))
-        }
-    }
-
-    pub(crate) fn is_settled(&self, output: usize, row: &str) -> bool {
-        let at = (output, row.to_owned());
-        self.accepted.contains_key(&at)
-            || self.refused.contains(&at) && self.dead.contains(row)
-            || self.was_cut(row)
-    }
-
-    /// Whether a row had no room in its window, which said so.
-    fn was_cut(&self, row: &str) -> bool {
-        let window = bounds(row);
-        let made = || self.made.get(&window).is_some_and(|(rows, _)| rows.contains(row));
-        self.cut.contains_key(&window) && !made()
-    }
-
-    /// Everything has come to rest.
-    pub(crate) fn judge(&self) -> Result<(), String> {
-        // What `previous` reads of four groups stays.
-        let most = if self.case.looks_back { 4 * 150 } else { 0 };
-        if !self.component.is_idle() || self.component.counters().held_bytes > most {
-            return Err(format!(
-                "something is still held: {:?}",
-                self.component.counters()
-            ));
-        }
-        if !self.bounds_hold() {
-            return Ok(());
-        }
-        // Sessions of two keys may have the same bounds, and rows of neither.
-        let mut expected: BTreeMap<String, usize> = BTreeMap::new();
-        for row in &self.expected {
-            *expected.entry(row.content.to_string()).or_default() += 1;
-        }
-        for row in expected.keys().filter(|row| !self.doubts(row)) {
-            if let Some(output) = (0..self.case.outputs).find(|output| !self.is_settled(*output, row)) {
-                return Err(format!("{row} never came to {output}"));
-            }
-        }
-        for ((_, row), ids) in &self.accepted {
-            if self.doubts(row) || self.case.emit == Emit::Updates && self.is_part(row)? {
-                continue;
-            }
-            let times = expected.get(row).copied().unwrap_or_default();
-            if times == 0 && self.is_exact() {
-                return Err(format!("{row} should not have come"));
-            }
-            if ids.len() > times && self.is_exact() && self.names_last() {
-                return Err(format!("{row} came as {ids:?}"));
-            }
-        }
-        self.judge_cut()?;
-        self.judge_late()?;
-        self.judge_updates()
-    }
-
-    /// Who says that a window has no room for its results has filled what there is, and says it once.
-    fn judge_cut(&self) -> Result<(), String> {
-        let session = matches!(self.case.windows, Windows::Session { .. });
-        for (window, ids) in &self.cut {
-            let Some(budget) = self.case.budget.filter(|_| self.case.emit != Emit::Each) else {
-                return Err(format!("{window:?} is cut short, and there is room"));
-            };
-            let (rows, bytes) = self.made.get(window).cloned().unwrap_or_default();
-            let room = if self.case.emit == Emit::Batch {
-                budget / 2
-            } else {
-                0
-            };
-            if rows.is_empty() || (bytes as u64) <= room {
-                return Err(format!("{window:?} is cut short at {bytes} bytes of {room}"));
-            }
-            if ids.len() > 1 && !session && self.is_exact() && self.names_last() {
-                return Err(format!("{window:?} is cut short as {ids:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Each late message has gone where they go, and is counted.
-    fn judge_late(&self) -> Result<(), String> {
-        if self.stats.crashes > 0 {
-            return Ok(());
-        }
-        let late: BTreeSet<usize> = (0..self.case.messages.len())
-            .filter(|message| self.lateness.is_late(self.case, *message))
-            .collect();
-        let counted: u64 = self
-            .component
-            .counters()
-            .inputs
-            .iter()
-            .map(|input| input.late)
-            .sum();
-        if counted != late.len() as u64 {
-            return Err(format!(
-                "{counted} messages are counted as late, and {late:?} are"
-            ));
-        }
-        if self.case.keeps_late && self.late != late {
-            return Err(format!("{late:?} are late, and {:?} were sent on", self.late));
-        }
-        Ok(())
-    }
-
-    /// The last update of a group is what it has come to.
-    fn judge_updates(&self) -> Result<(), String> {
-        if self.case.emit != Emit::Updates || self.stats.crashes > 0 {
-            return Ok(());
-        }
-        for row in &self.expected {
-            let row = row.content.to_string();
-            for output in 0..self.case.outputs {
-                let last = self.updates.get(&(output, group(&row)?));
-                let refused = self.was_cut(&row) || self.refused.iter().any(|(to, _)| *to == output);
-                if !refused && last.is_none_or(|(_, last)| *last != row) {
-                    return Err(format!("the last update of {row} for {output} is {last:?}"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a row may be early: it has some of what its group has in the end.
-    fn is_part(&self, row: &str) -> Result<bool, String> {
-        let of = group(row)?;
-        let fields = |row: &str| serde_json::from_str::<Vec<Value>>(row).map_err(|error| error.to_string());
-        let early = fields(row)?;
-        for whole in &self.expected {
-            let whole = whole.content.to_string();
-            if group(&whole)? != of {
-                continue;
-            }
-            let whole = fields(&whole)?;
-            let (Some(Value::Array(some)), Some(Value::Array(all))) = (early.last(), whole.last()) else {
-                return Err(format!("no group: {row}"));
-            };
-            let counted = early[3].as_u64() == u64::try_from(some.len()).ok();
-            let distinct = some.windows(2).all(|pair| pair[0] != pair[1]);
-            return Ok(counted && distinct && some.iter().all(|name| all.contains(name)));
-        }
-        Ok(false)
-    }
-
-    /// Whether what comes of a row's window depends on when the component died.
-    pub(crate) fn doubts(&self, row: &str) -> bool {
-        let (start, end) = bounds(row);
-        self.lateness.doubts(self.case, start, end)
-    }
-
-    /// Whether windows are the same after a death. Those of sessions depend on their messages, of which MQTT gives again
-    /// what it has no ack for yet.
-    pub(crate) fn bounds_hold(&self) -> bool {
-        let session = matches!(self.case.windows, Windows::Session { .. });
-        self.stats.crashes == 0 || self.case.kept || !session || !self.case.brokers.contains(&Broker::Mqtt)
-    }
-
-    /// Whether what comes again after a death is the same, so that no other row ever comes. It is not where a message may
-    /// come again without those of its window that were acked: hopping windows share messages, MQTT acks in order. Then a
-    /// row that says 'no match', or that counts, can be wrong; one that joins can't.
-    pub(crate) fn is_exact(&self) -> bool {
-        let whole = self.is_whole();
-        let monotonic = self.case.kind == JoinKind::Inner && !self.case.grouped;
-        self.stats.crashes == 0 || whole || monotonic
-    }
-
-    fn is_whole(&self) -> bool {
-        let shared =
-            matches!(self.case.windows, Windows::Hopping { .. }) || self.case.brokers.contains(&Broker::Mqtt);
-        self.case.kept || !shared
-    }
-
-    /// Whether a row that comes again has the id that it had.
-    pub(crate) fn names_last(&self) -> bool {
-        let whole = self.is_whole();
-        self.stats.crashes == 0
-            || self.case.event_time
-                && (self.case.kept || whole || self.case.emit == Emit::Each)
-                && self.is_in_order()
-    }
-
-    /// Whether rows have the order that they would have in another life: not in a batch where messages come behind others.
-    fn is_in_order(&self) -> bool {
-        self.case.emit != Emit::Batch || self.case.grouped || !self.case.is_timed()
-    }
+/// Something that is on its way to a recipient.
+#[derive(Clone)]
+pub(crate) struct Sent {
+    pub(crate) id: SendId,
+    pub(crate) to: Target,
+    pub(crate) event: Arc<Event>,
+    /// How often it was sent, as the component counts.
+    pub(crate) attempt: u32,
 }
 
-/// A row's window.
-pub(crate) fn bounds(row: &str) -> (i64, i64) {
-    let fields: Vec<Value> = serde_json::from_str(row).unwrap_or_default();
-    let bound = |at: usize| fields.get(at).and_then(Value::as_i64).unwrap_or_default();
-    (bound(0), bound(1))
-}
+/// Says what is right.
+pub(crate) trait Judge {
+    /// A life begins. What was not acked is given again next.
+    fn begins(&mut self, _now: Time) {}
 
-/// The window that a dead letter is about, if it stands for results that had no room.
-pub(crate) fn cut_window(event: &Event) -> Option<(i64, i64)> {
-    let letter = event.dead_letter.as_ref()?;
-    let data: Value = serde_json::from_slice(&event.data()).ok()?;
-    let bound = |which: &str| {
-        let time: jiff::Timestamp = data["window"][which].as_str()?.parse().ok()?;
-        Some(time.as_microsecond())
-    };
-    let window = bound("start").zip(bound("end"));
-    window.filter(|_| letter.reason == "ResultOverBudget")
-}
+    /// A message is about to be given to the component, which was so many times before, in this life or another.
+    fn arrives(&mut self, message: usize, attempts: u32, now: Time);
 
-/// What the results of a group have in common: its window and its key.
-pub(crate) fn group(row: &str) -> Result<String, String> {
-    let fields: Vec<Value> = serde_json::from_str(row).map_err(|error| error.to_string())?;
-    Ok(Value::Array(fields.into_iter().take(3).collect()).to_string())
-}
+    /// All that was not acked has been given again.
+    fn recovers(&mut self, _now: Time) {}
 
-pub(crate) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+    /// Time has passed, and what is due by now is done next.
+    fn passes(&mut self, now: Time);
 
-/// An event's rows, as the oracle writes them.
-pub(crate) fn canonical(event: &Event) -> Result<Vec<String>, String> {
-    let value: Value =
-        serde_json::from_slice(&event.data()).map_err(|error| format!("{error}: {}", text(&event.data())))?;
-    let Value::Array(rows) = value else {
-        return Err(format!("no rows: {value}"));
-    };
-    let rows = if rows.first().is_some_and(Value::is_array) {
-        rows
-    } else {
-        vec![Value::Array(rows)]
-    };
-    rows.into_iter().map(row).collect()
-}
+    /// No more messages come.
+    fn flushes(&mut self) {}
 
-fn row(row: Value) -> Result<String, String> {
-    let Value::Array(mut fields) = row else {
-        return Err(format!("no row: {row}"));
-    };
-    fields.retain(|field| *field != pad());
-    for field in fields.iter_mut().take(2) {
-        let time = field
-            .as_str()
-            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        *field = json!(time.ok_or_else(|| format!("no time: {field}"))?.as_microsecond());
+    /// The component acks a message: all that was made of it must have been accepted by every recipient.
+    fn acks(&mut self, message: usize) -> Result<(), String>;
+
+    /// The component sends something, which is on its way with the rest.
+    fn sends(&mut self, sent: &Sent, on_the_way: &[Sent], now: Time) -> Result<(), String>;
+
+    /// A recipient answers; `roll` is below 12. What it takes is its own from here on, whether or not the component
+    /// ever learns that.
+    fn answers(&mut self, sent: &Sent, roll: u32, now: Time) -> Result<Answer, String>;
+
+    /// Whether a message is held for good, and never acked.
+    fn stays(&self, _message: usize) -> bool {
+        false
     }
-    if let Some(Value::Array(numbers)) = fields.last_mut() {
-        numbers.sort_by_key(Value::as_u64);
-    }
-    Ok(Value::Array(fields).to_string())
+
+    /// The component has died.
+    fn dies(&mut self) -> Result<(), String>;
+
+    /// Everything has come to rest. Gives what is known of it.
+    fn ends(&mut self, component: &Durable, brokers: &Brokers) -> Result<Stats, String>;
+}
+
+/// What an event says.
+pub(crate) fn text(event: &Event) -> String {
+    let (Data::Json(data) | Data::Bytes(data) | Data::CloudEvent(data)) = &event.data;
+    String::from_utf8_lossy(data).into_owned()
 }

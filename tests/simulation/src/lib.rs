@@ -1,18 +1,16 @@
 //! Whole components under faults, judged by an oracle.
 //!
-//! [`case`] draws a pipeline and its messages from a seed, [`world`] runs the engine's component between a model of a
-//! broker and of recipients, on virtual time, and kills it at any step; `judge` compares what comes out with what
-//! [`oracle`] says by nested loops, which share no code with the engine. [`flow`] does the same for components without
-//! windows to close. A seed is one of each.
+//! A `case` draws a pipeline and its messages from a seed, `world` runs the engine's component between a model of a
+//! [`broker`] and of recipients, on virtual time, and kills it at any step. What comes out is compared with what an oracle
+//! says that shares no code with the engine: that of [`windows`] for components whose windows close, that of [`flow`] for
+//! those whose messages go on one by one. A seed is one of each.
 
-mod broker;
-pub mod case;
+pub mod broker;
 pub mod flow;
 mod judge;
-mod lateness;
-pub mod oracle;
-mod recipients;
-pub mod world;
+pub mod message;
+pub mod windows;
+mod world;
 
 /// What was simulated.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +43,7 @@ impl Stats {
 /// # Errors
 /// What went otherwise than it must.
 pub fn run(seed: u64, trace: bool) -> Result<Stats, String> {
-    let mut stats = world::World::new(&case::Case::draw(seed), seed, trace)?.run()?;
+    let mut stats = windows::run(seed, trace)?;
     stats.add(&flow::run(seed, trace)?);
     Ok(stats)
 }

@@ -25,7 +25,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(seed) = args.seed {
-        println!("{:#?}", simulation::case::Case::draw(seed));
+        println!("{:#?}", simulation::windows::case::Case::draw(seed));
         println!("{:#?}", simulation::flow::case::Case::draw(seed));
         return match run(seed, true) {
             Ok(stats) => {

@@ -1,72 +1,72 @@
-//! The component between a broker and recipients that have their troubles, on virtual time.
+//! The component between brokers and recipients that have their troubles, on virtual time.
 //!
 //! What is done next is drawn from the seed: a message is delivered, a recipient answers (or asks again, refuses, answers
 //! twice), time passes. The component dies after the steps that the case says; the broker then gives it again what it has
 //! not acked. Acks that come in one go are one step, as they are one command to a broker: no death comes between those of a
-//! window.
+//! window. What is right is for a [`Judge`] to say.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use streaming_engine::component::{Config, Effect, Incoming, InputConfig, Role, SendId, Target};
+use streaming_engine::component::{Config, Effect, Incoming};
 use streaming_engine::durable::{Durable, Kept};
-use streaming_engine::event::Event;
-use streaming_engine::join::JoinSpec;
-use streaming_engine::query::Emit;
 use streaming_engine::state::MemoryDisk;
 use streaming_engine::time::Time;
 
 use crate::Stats;
-use crate::broker::Unacked;
-use crate::case::{Broker, Case, NAMES};
-use crate::lateness::Lateness;
-use crate::oracle::{self, Row};
+use crate::broker::{Broker, Brokers};
+use crate::judge::{Judge, Sent, text};
+use crate::message::Message;
 
-const MQTT_RECEIVE_MAXIMUM: usize = 20;
-pub(crate) const MAX_STEPS: u64 = 1_000_000;
+const MAX_STEPS: u64 = 1_000_000;
+
+/// What is run, and how.
+// Each is a question of its own.
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct Setting<'a> {
+    pub(crate) config: Config,
+    /// By input.
+    pub(crate) brokers: &'a [Broker],
+    /// What inputs are called, and maybe more.
+    pub(crate) names: &'static [&'static str],
+    /// In the order in which brokers have them.
+    pub(crate) messages: &'a [Message],
+    /// Steps after which the component dies.
+    pub(crate) crashes: &'a [u64],
+    /// Whether the component keeps its messages, and acks them when that is durable.
+    pub(crate) kept: bool,
+    /// Whether messages say when they happened.
+    pub(crate) event_time: bool,
+    /// Whether when they are received says which windows they are in.
+    pub(crate) dated: bool,
+    /// Whether all that is due is done at once, and not some time later.
+    pub(crate) prompt: bool,
+    /// Whether there is so little memory that inputs may be paused.
+    pub(crate) tight: bool,
+    /// How many microseconds pass at once at most.
+    pub(crate) pace: i64,
+}
 
 /// One run.
-pub struct World<'a> {
-    pub(crate) case: &'a Case,
-    pub(crate) config: Config,
+pub(crate) struct World<'a, J> {
+    setting: Setting<'a>,
     /// What a life leaves to the next.
-    pub(crate) disk: MemoryDisk,
-    pub(crate) component: Durable,
-    pub(crate) random: SmallRng,
-    pub(crate) now: Time,
-    /// By input: messages that were not delivered yet.
-    pub(crate) waiting: Vec<VecDeque<usize>>,
-    /// By input, in the order of delivery: messages that the broker has no ack for.
-    pub(crate) unacked: Vec<Vec<Unacked>>,
-    pub(crate) paused: Vec<bool>,
-    /// How many unacked messages each input may have.
-    pub(crate) limits: Vec<usize>,
-    pub(crate) in_flight: Vec<(SendId, Target, Arc<Event>)>,
-    pub(crate) expected: Vec<Row>,
-    /// By output and row: the ids it was accepted under.
-    pub(crate) accepted: BTreeMap<(usize, String), BTreeSet<String>>,
-    pub(crate) refused: BTreeSet<(usize, String)>,
-    pub(crate) dead: BTreeSet<String>,
-    /// Windows that had no room for all of their results, and said so: under which ids.
-    pub(crate) cut: BTreeMap<(i64, i64), BTreeSet<String>>,
-    /// Rows that were ever sent, by window; and the most bytes that were sent of a window at once.
-    pub(crate) made: BTreeMap<(i64, i64), (BTreeSet<String>, usize)>,
-    pub(crate) ids: BTreeMap<String, String>,
-    pub(crate) steps: u64,
-    pub(crate) crashes: VecDeque<u64>,
-    pub(crate) stats: Stats,
-    pub(crate) trace: bool,
-    pub(crate) lateness: Lateness,
-    /// Messages that were sent on as late.
-    pub(crate) late: BTreeSet<usize>,
-    /// By output, and window and group: the last update, and its number.
-    pub(crate) updates: BTreeMap<(usize, String), (u64, String)>,
+    disk: MemoryDisk,
+    component: Durable,
+    brokers: Brokers,
+    on_the_way: Vec<Sent>,
+    judge: J,
+    random: SmallRng,
+    now: Time,
+    steps: u64,
+    crashes: VecDeque<u64>,
+    stats: Stats,
+    trace: bool,
 }
 
 /// What ends a life.
-pub(crate) enum End {
+enum End {
     Crash,
     Wrong(String),
 }
@@ -77,160 +77,116 @@ impl From<String> for End {
     }
 }
 
-impl<'a> World<'a> {
+impl<'a, J: Judge> World<'a, J> {
     /// A world at its start.
-    ///
-    /// # Errors
-    /// The engine does not take the pipeline.
-    pub fn new(case: &'a Case, seed: u64, trace: bool) -> Result<World<'a>, String> {
-        let spec =
-            JoinSpec::compile(&case.query()).map_err(|errors| format!("does not compile: {errors:?}"))?;
-        let inputs: Vec<InputConfig> = case
-            .brokers
-            .iter()
-            .map(|_| InputConfig {
-                cluster_stream: "cs".to_owned(),
-                max_deliveries: 0,
-            })
-            .collect();
-        let mut config = Config::new(
-            "uid",
-            "/simulation",
-            Role::Join(Box::new(spec)),
-            inputs,
-            case.outputs,
-        );
-        config.late = case.keeps_late;
-        config.memory_budget = case.budget.unwrap_or(config.memory_budget);
-        let of = |input: usize| {
-            (0..case.messages.len()).filter(move |message| case.messages[*message].input == input)
-        };
+    pub(crate) fn new(setting: Setting<'a>, judge: J, seed: u64, trace: bool) -> Result<Self, String> {
         let disk = MemoryDisk::default();
-        let lateness = Lateness::new(case);
         Ok(World {
-            component: start(case, &config, &disk, Time(0))?,
+            component: start(&setting, &disk, Time(0))?,
             disk,
-            config,
-            random: SmallRng::seed_from_u64(seed ^ 0x5eed),
+            brokers: Brokers::new(setting.brokers, setting.messages, setting.dated),
+            on_the_way: Vec::new(),
+            judge,
+            random: SmallRng::seed_from_u64(seed),
             now: Time(0),
-            waiting: (0..case.brokers.len()).map(|input| of(input).collect()).collect(),
-            unacked: case.brokers.iter().map(|_| Vec::new()).collect(),
-            paused: vec![false; case.brokers.len()],
-            limits: case.brokers.iter().map(limit).collect(),
-            in_flight: Vec::new(),
-            expected: oracle::rows(case, &lateness.behind),
-            lateness,
-            late: BTreeSet::new(),
-            updates: BTreeMap::new(),
-            accepted: BTreeMap::new(),
-            refused: BTreeSet::new(),
-            dead: BTreeSet::new(),
-            cut: BTreeMap::new(),
-            made: BTreeMap::new(),
-            ids: BTreeMap::new(),
             steps: 0,
-            crashes: case.crashes.iter().copied().collect(),
+            crashes: setting.crashes.iter().copied().collect(),
             stats: Stats::default(),
             trace,
-            case,
+            setting,
         })
     }
 
     /// Runs it to its end and judges it.
-    ///
-    /// # Errors
-    /// What went otherwise than it must.
-    pub fn run(mut self) -> Result<Stats, String> {
+    pub(crate) fn run(mut self) -> Result<Stats, String> {
         let mut life = self.start();
         loop {
             match life {
                 Err(End::Wrong(why)) => return Err(why),
                 Err(End::Crash) => {
                     self.stats.crashes += 1;
-                    self.lateness.die(self.case);
                     self.say(|| "death".to_owned());
+                    self.judge.dies()?;
                     life = self.start();
                     continue;
                 }
                 Ok(()) => {}
             }
-            let acked = self.waiting.iter().all(VecDeque::is_empty) && self.unacked.iter().all(Vec::is_empty);
-            if acked && (!self.case.kept || self.component.is_idle()) {
+            if self.is_over() {
                 break;
             }
             life = self.act();
         }
-        // A window may be open still, all of whose messages were kept out.
+        // A window may be open still, with nothing in it or with what was kept out.
         self.component.flush(self.now);
         while let Some(effect) = self.component.poll_effect() {
             if !matches!(effect, Effect::Window(_)) {
                 return Err(format!("out of nothing: {effect:?}"));
             }
         }
-        self.judge()?;
-        self.stats.messages = self.case.messages.len() as u64;
-        self.stats.rows = self.expected.len() as u64;
-        self.stats.cut = self.cut.len() as u64;
+        self.stats.add(&self.judge.ends(&self.component, &self.brokers)?);
+        self.stats.messages = self.setting.messages.len() as u64;
         Ok(self.stats)
+    }
+
+    /// Whether all is done with, but for what is held for good.
+    fn is_over(&self) -> bool {
+        self.brokers.is_silent()
+            && self.on_the_way.is_empty()
+            && self.brokers.unacked().all(|message| self.judge.stays(message))
+            && (!self.setting.kept || self.component.is_idle())
     }
 
     /// A life begins: what was not acked comes again, before anything else.
     fn start(&mut self) -> Result<(), End> {
-        self.component = start(self.case, &self.config, &self.disk, self.now)?;
-        self.in_flight.clear();
-        for input in 0..self.case.brokers.len() {
-            self.paused[input] = false;
-            let mut again = std::mem::take(&mut self.unacked[input]);
-            for each in &mut again {
-                each.done = false;
-                each.attempts += 1;
-            }
-            let attempts: Vec<(usize, u32)> =
-                again.iter().map(|each| (each.message, each.attempts)).collect();
-            self.unacked[input] = again;
-            for (message, attempts) in attempts {
+        self.component = start(&self.setting, &self.disk, self.now)?;
+        self.on_the_way.clear();
+        self.judge.begins(self.now);
+        let inputs = self.setting.brokers.len();
+        for input in 0..inputs {
+            for (message, attempts) in self.brokers.again(input) {
                 self.hand_in(message, attempts);
                 self.carry_out()?;
             }
         }
-        for input in 0..self.case.brokers.len() {
+        self.judge.recovers(self.now);
+        for input in 0..inputs {
             self.component.recovered(input, self.now);
         }
-        self.carry_out()
+        self.settle()
     }
 
     /// For who looks at one seed.
     #[allow(clippy::print_stdout)]
-    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+    fn say(&self, what: impl FnOnce() -> String) {
         if self.trace {
             println!("{:>5} {} {}", self.steps, self.now, what());
         }
     }
 
-    pub(crate) fn hand_in(&mut self, message: usize, attempts: u32) {
-        let of = &self.case.messages[message];
+    fn hand_in(&mut self, message: usize, attempts: u32) {
+        let of = &self.setting.messages[message];
         self.say(|| {
             format!(
                 "message {message} of {} at {}, {attempts} attempts: {}",
                 of.input, of.at, of.payload
             )
         });
-        if self.case.is_timed() && self.lateness.deliver(self.case, message, self.now.0) {
-            self.expected = oracle::rows(self.case, &self.lateness.behind);
-        }
+        self.judge.arrives(message, attempts, self.now);
+        let received = if self.setting.event_time {
+            self.now
+        } else {
+            Time(of.at)
+        };
         self.component.message(
             Incoming {
                 input: of.input,
                 token: message as u64,
                 position: &message.to_string(),
-                received: if self.case.event_time {
-                    self.now
-                } else {
-                    Time(of.at)
-                },
+                received,
                 attempts,
                 topic: "t",
-                key: None,
+                key: of.key().as_deref(),
                 payload: of.payload.as_bytes(),
             },
             self.now,
@@ -240,118 +196,169 @@ impl<'a> World<'a> {
     /// One thing happens.
     fn act(&mut self) -> Result<(), End> {
         self.step()?;
-        if self.steps > MAX_STEPS {
-            return Err(End::Wrong("it does not come to rest".to_owned()));
-        }
-        let deliverable: Vec<usize> = (0..self.waiting.len())
-            .filter(|input| !self.paused[*input] && self.unacked[*input].len() < self.limits[*input])
-            .filter(|input| self.next_arrival(*input).is_some())
-            .collect();
+        let deliverable = self.brokers.deliverable();
         match self.random.random_range(0..10) {
             0..4 if !deliverable.is_empty() => {
                 let input = deliverable[self.random.random_range(0..deliverable.len())];
-                self.deliver(input)?;
+                self.deliver(input)
             }
-            4..8 if !self.in_flight.is_empty() => self.answer()?,
+            4..8 if !self.on_the_way.is_empty() => self.answer(),
             8 => {
-                let most = if self.case.emit == Emit::Updates {
-                    1_500_000
-                } else {
-                    2_000
-                };
-                let until = self.now.plus(self.random.random_range(0..most));
-                self.pass(until)?;
+                let until = self.now.plus(self.random.random_range(0..self.setting.pace));
+                self.pass(until)
             }
-            _ if deliverable.is_empty() && self.in_flight.is_empty() => self.rest()?,
-            _ => {}
+            _ if deliverable.is_empty() && self.on_the_way.is_empty() => self.rest(),
+            _ => Ok(()),
         }
-        self.carry_out()
     }
 
-    /// Time passes, but not past when the next message is received.
+    fn deliver(&mut self, input: usize) -> Result<(), End> {
+        if let Some(next) = self.brokers.next_received() {
+            self.elapse(Time(self.setting.messages[next].at))?;
+        }
+        if let Some(message) = self.brokers.deliver(input) {
+            self.hand_in(message, 0);
+        }
+        self.settle()
+    }
+
+    fn answer(&mut self) -> Result<(), End> {
+        let pick = self.random.random_range(0..self.on_the_way.len());
+        let sent = self.on_the_way.swap_remove(pick);
+        let roll = self.random.random_range(0..12);
+        let answer = self.judge.answers(&sent, roll, self.now)?;
+        self.stats.deliveries += 1;
+        self.say(|| format!("{:?} answers {answer:?} to {}", sent.to, text(&sent.event)));
+        // The recipient has it; whether the component ever learns that is another matter.
+        self.step()?;
+        self.component.answered(sent.id, answer.clone(), self.now);
+        if self.random.random_bool(0.1) {
+            self.component.answered(sent.id, answer, self.now);
+        }
+        self.settle()
+    }
+
+    /// Time passes, but not past when the next message is received, where that says which window it is in.
     fn pass(&mut self, until: Time) -> Result<(), End> {
-        let next = self.waiting.iter().flatten().min();
-        let bound = next.filter(|_| !self.case.event_time);
-        let bound = bound.map_or(Time::MAX, |next| Time(self.case.messages[*next].at));
-        self.elapse(until.min(bound))
+        let next = self.brokers.next_received();
+        let next = next.map(|next| Time(self.setting.messages[next].at));
+        self.elapse(next.map_or(until, |next| next.min(until)))
     }
 
-    pub(crate) fn elapse(&mut self, until: Time) -> Result<(), End> {
+    fn elapse(&mut self, until: Time) -> Result<(), End> {
         while let Some(due) = self.component.poll_timeout().filter(|due| *due <= until) {
             self.now = self.now.max(due);
-            if self.case.is_timed() && self.lateness.pass(self.case, self.now.0) {
-                self.expected = oracle::rows(self.case, &self.lateness.behind);
-            }
+            self.judge.passes(self.now);
             self.component.timeout(self.now);
             self.step()?;
             self.carry_out()?;
-            if self.steps > MAX_STEPS {
-                return Err(End::Wrong("a timeout that is never over".to_owned()));
-            }
         }
         self.now = self.now.max(until);
+        self.judge.passes(self.now);
+        self.carry_out()
+    }
+
+    /// Effects are carried out, and what is due is done if that is not left for later.
+    fn settle(&mut self) -> Result<(), End> {
+        self.carry_out()?;
+        if self.setting.prompt {
+            self.elapse(self.now)?;
+        }
         Ok(())
     }
 
-    /// Nothing can be delivered and nothing is in flight.
+    /// Nothing can be delivered and nothing is on its way.
     fn rest(&mut self) -> Result<(), End> {
-        if self.waiting.iter().all(VecDeque::is_empty) {
-            if let Some(due) = self.component.poll_timeout() {
-                return self.pass(due);
-            }
-            self.component.flush(self.now);
-            return Ok(());
-        }
-        // Without event time a message that must wait would be another window's.
-        if let Some(due) = self.component.poll_timeout().filter(|_| self.case.event_time) {
+        let silent = self.brokers.is_silent();
+        let due = self.component.poll_timeout();
+        // By when it is received a message that must wait would be in another window.
+        if let Some(due) = due.filter(|_| silent || !self.setting.dated) {
             return self.pass(due.max(self.now.plus(1)));
         }
-        // A window holds more than the protocol lets be unacked: such a plan is refused, so it is given more here.
-        for (input, limit) in self.limits.iter_mut().enumerate() {
-            if self.unacked[input].len() >= *limit {
-                *limit *= 2;
-                return Ok(());
-            }
+        if silent {
+            self.say(|| "flush".to_owned());
+            self.judge.flushes();
+            self.component.flush(self.now);
+            return self.settle();
         }
-        // Whoever is waited for has no more to say, which only the end of a simulation brings about; it is not paused. What a
-        // broker has under way may come to a paused input all the same.
-        let speaks = |input: &usize| self.next_arrival(*input).is_some();
-        if self.case.budget.is_some()
-            && self.paused.contains(&false)
-            && let Some(input) = (0..self.waiting.len()).find(speaks)
-        {
+        // A window, a table or what a trigger waits for may hold more than the protocol lets be unacked: such a plan is
+        // refused, so it is given more here.
+        if self.brokers.widen() {
+            return Ok(());
+        }
+        // Whoever is waited for has no more to say, which only the end of a simulation brings about; it is not paused.
+        if let Some(input) = self.brokers.under_way().filter(|_| self.setting.tight) {
             return self.deliver(input);
         }
-        Err(End::Wrong(format!("stuck: paused {:?}", self.paused)))
+        Err(End::Wrong("stuck: what is waited for is paused".to_owned()))
     }
 
-    pub(crate) fn step(&mut self) -> Result<(), End> {
+    fn carry_out(&mut self) -> Result<(), End> {
+        let mut acking = false;
+        while let Some(effect) = self.component.poll_effect() {
+            if let Effect::Ack { input, token } = effect {
+                self.ack(input, usize::try_from(token).unwrap_or(usize::MAX))?;
+                acking = true;
+                continue;
+            }
+            if std::mem::take(&mut acking) {
+                self.step()?;
+            }
+            match effect {
+                Effect::Send {
+                    id,
+                    to,
+                    event,
+                    attempt,
+                } => {
+                    self.say(|| format!("send {} to {to:?}: {}", event.id, text(&event)));
+                    let sent = Sent {
+                        id,
+                        to,
+                        event,
+                        attempt,
+                    };
+                    self.on_the_way.push(sent.clone());
+                    self.judge.sends(&sent, &self.on_the_way, self.now)?;
+                }
+                Effect::Pause { input } => self.brokers.pause(input, true),
+                Effect::Resume { input } => self.brokers.pause(input, false),
+                Effect::OverBudget(_) if self.setting.tight => {}
+                Effect::OverBudget(over) => return Err(End::Wrong(format!("over budget: {over:?}"))),
+                Effect::Window(report) => self.say(|| format!("{report:?}")),
+                Effect::Ack { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn ack(&mut self, input: usize, message: usize) -> Result<(), End> {
+        self.say(|| format!("ack {message} of {input}"));
+        if !self.brokers.ack(input, message) {
+            return Err(End::Wrong(format!("{message} is acked twice")));
+        }
+        self.judge.acks(message).map_err(End::Wrong)
+    }
+
+    fn step(&mut self) -> Result<(), End> {
         self.steps += 1;
         if self.crashes.front().is_some_and(|crash| *crash <= self.steps) {
             self.crashes.pop_front();
             return Err(End::Crash);
         }
+        if self.steps > MAX_STEPS {
+            return Err(End::Wrong("it does not come to rest".to_owned()));
+        }
         Ok(())
     }
 }
 
-/// How many unacked messages an input may have.
-pub(crate) fn limit(broker: &Broker) -> usize {
-    match broker {
-        Broker::Redis => usize::MAX,
-        Broker::Rabbit(prefetch) => *prefetch,
-        Broker::Mqtt => MQTT_RECEIVE_MAXIMUM,
-    }
-}
-
 /// A life, with what the one before it kept.
-fn start(case: &Case, config: &Config, disk: &MemoryDisk, now: Time) -> Result<Durable, String> {
-    let kept = case.kept.then(|| Kept {
+fn start(setting: &Setting<'_>, disk: &MemoryDisk, now: Time) -> Result<Durable, String> {
+    let names = &setting.names[..setting.brokers.len()];
+    let kept = setting.kept.then(|| Kept {
         state: disk.open(),
-        inputs: NAMES[..case.brokers.len()]
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect(),
+        inputs: names.iter().map(|name| (*name).to_owned()).collect(),
     });
-    Durable::new(config.clone(), kept, now).map_err(|error| format!("can't start: {error}"))
+    Durable::new(setting.config.clone(), kept, now).map_err(|error| format!("can't start: {error}"))
 }

@@ -3,24 +3,87 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use streaming_engine::component::SendId;
+use streaming_engine::delivery::Backoff;
+use streaming_engine::durable::Durable;
+use streaming_engine::query::Windows;
+use streaming_engine::time::Time;
 
-use super::case::Kind;
+use super::case::Case;
+use super::kind::Kind;
 use super::oracle::{Made, Oracle};
-use super::world::World;
-use crate::case::Broker;
-use crate::world::End;
+use crate::broker::{Broker, Brokers};
 
-impl World<'_> {
+/// What a component is to do in its life, and what came of it in all lives.
+pub(crate) struct Flow<'a> {
+    pub(crate) case: &'a Case,
+    pub(crate) backoff: Backoff,
+    /// What this life has to do.
+    pub(crate) oracle: Oracle<'a>,
+    /// What has been delivered in any life, in that order.
+    pub(crate) delivered: Vec<usize>,
+    /// By output: what was sent in this life, each once.
+    pub(crate) sent: Vec<Vec<Value>>,
+    /// In this life.
+    pub(crate) tries: BTreeMap<SendId, Tries>,
+    /// By output and content: the ids it was accepted under.
+    pub(crate) accepted: BTreeMap<(usize, String), BTreeSet<String>>,
+    pub(crate) refused: BTreeSet<(usize, String)>,
+    /// What was refused, and is a dead letter.
+    pub(crate) buried: BTreeSet<String>,
+    /// Messages that are dead letters.
+    pub(crate) dead: BTreeSet<usize>,
+    pub(crate) ids: BTreeMap<String, String>,
+    /// By message, of what is kept: what earlier lives were to make of it, and whether that could be nothing.
+    pub(crate) chances: BTreeMap<usize, BTreeSet<String>>,
+    pub(crate) spared: BTreeSet<usize>,
+    /// Whether the component has died.
+    pub(crate) died: bool,
+}
+
+/// How often something was sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Tries {
+    /// In this life.
+    pub(crate) count: u32,
+    /// In all, as far as the component knows.
+    pub(crate) known: u32,
+    /// When it may come again.
+    pub(crate) due: Time,
+}
+
+impl<'a> Flow<'a> {
+    pub(crate) fn new(case: &'a Case, backoff: Backoff) -> Flow<'a> {
+        Flow {
+            backoff,
+            oracle: Oracle::new(case),
+            delivered: Vec::new(),
+            sent: vec![Vec::new(); case.outputs],
+            tries: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            buried: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            ids: BTreeMap::new(),
+            chances: BTreeMap::new(),
+            spared: BTreeSet::new(),
+            died: false,
+            case,
+        }
+    }
+
     /// A message is acked.
-    pub(crate) fn judge_ack(&self, message: usize) -> Result<(), End> {
+    pub(crate) fn judge_ack(&self, message: usize) -> Result<(), String> {
+        // What is kept is acked before anything is made of it.
+        if self.case.kept {
+            return Ok(());
+        }
         let oracle = &self.oracle;
         if oracle.holds(message) {
-            return Err(End::Wrong(format!("{message} is acked, and is needed")));
+            return Err(format!("{message} is acked, and is needed"));
         }
         if oracle.unusable.contains(&message) && !self.dead.contains(&message) {
-            return Err(End::Wrong(format!(
-                "{message} is acked, and is no dead letter yet"
-            )));
+            return Err(format!("{message} is acked, and is no dead letter yet"));
         }
         for made in oracle.made.iter().filter(|made| made.of.contains(&message)) {
             if let Some(output) = self
@@ -28,9 +91,9 @@ impl World<'_> {
                 .find(|output| !self.is_settled(*output, &made.content))
             {
                 let content = &made.content;
-                return Err(End::Wrong(format!(
+                return Err(format!(
                     "{message} is acked before {content} is accepted by {output}"
-                )));
+                ));
             }
         }
         Ok(())
@@ -82,16 +145,14 @@ impl World<'_> {
     }
 
     /// Everything has come to rest.
-    pub(crate) fn judge(&self) -> Result<(), String> {
-        let counters = self.component.counters();
+    pub(crate) fn judge(&self, component: &Durable, brokers: &Brokers) -> Result<(), String> {
+        let counters = component.counters();
         let tables = self.oracle.tables.iter().flat_map(BTreeMap::values);
         let latest: BTreeSet<usize> = tables.copied().collect();
-        if !self.component.is_idle() || latest.is_empty() && counters.held_bytes > 0 {
+        if !component.is_idle() || latest.is_empty() && counters.held_bytes > 0 {
             return Err(format!("something is still held: {counters:?}"));
         }
-        // MQTT's acks wait for those before them.
-        let unacked = self.unacked.iter().flatten().filter(|each| !each.done);
-        let unacked: BTreeSet<usize> = unacked.map(|each| each.message).collect();
+        let unacked: BTreeSet<usize> = brokers.unacked().collect();
         if unacked != if self.case.kept { BTreeSet::new() } else { latest } {
             return Err(format!("{unacked:?} are not acked in the end"));
         }
@@ -121,12 +182,14 @@ impl World<'_> {
     }
 
     /// All lives together have made what one had: no row else, and none under two names. A look-up depends on when it
-    /// is made, and an MQTT broker may give again some messages of a collection without the others.
+    /// is made, an MQTT broker may give again some messages of a collection without the others, and a session is another one
+    /// without those that a trigger has sent.
     fn judge_lives(&self) -> Result<(), String> {
         let collects = matches!(self.case.kind, Kind::Trigger { .. });
-        let torn = collects && !self.case.kept && self.case.brokers.contains(&Broker::Mqtt);
+        let session = matches!(self.case.kind.windows(), Windows::Session { .. });
+        let torn = collects && !self.case.kept && (session || self.case.brokers.contains(&Broker::Mqtt));
         let moves = matches!(self.case.kind, Kind::LookUp { .. }) || self.case.is_loose();
-        if moves || torn && self.stats.crashes > 0 {
+        if moves || torn && self.died {
             return Ok(());
         }
         let mut whole = Oracle::new(self.case);

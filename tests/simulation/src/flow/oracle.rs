@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use streaming_engine::query::Windows;
 
-use super::case::{Case, Fires, Kind, Message, Odd};
+use super::case::Case;
+use super::kind::{Fires, Kind};
+use crate::message::{Message, Odd};
 
 /// Something that has to be sent.
 #[derive(Clone, Debug)]
@@ -18,8 +21,8 @@ pub(crate) struct Made {
 }
 
 type Key = Option<u8>;
-/// The end of a window, and whose group it is.
-type Group = (i64, Option<Key>);
+/// The end of a window, its start, and whose group it is.
+type Group = (i64, i64, Option<Key>);
 
 /// A life as it should be.
 #[derive(Clone)]
@@ -36,7 +39,8 @@ pub(crate) struct Oracle<'a> {
     live: bool,
     /// Messages that wait for their turn.
     waiting: Vec<usize>,
-    latest: Option<i64>,
+    /// By input that is no table: its latest event.
+    latest: Vec<Option<i64>>,
     /// How far time has come.
     watermark: i64,
     /// When the first input spoke last.
@@ -56,7 +60,7 @@ impl<'a> Oracle<'a> {
             tables: vec![BTreeMap::new(); case.brokers.len()],
             live: false,
             waiting: Vec::new(),
-            latest: None,
+            latest: vec![None; case.streams()],
             watermark: i64::MIN,
             heard: i64::MIN,
             last: None,
@@ -91,12 +95,12 @@ impl<'a> Oracle<'a> {
                     self.gone.insert(message);
                 }
                 self.waiting.push(message);
-                self.latest = self.latest.max(Some(of.at));
+                let latest = &mut self.latest[of.input];
+                *latest = (*latest).max(Some(of.at));
                 self.heard = now;
-                // By when it was received a message has its window at once, also while others are given again.
-                let dated =
-                    case.bound.is_none() && matches!(case.kind, Kind::Trigger { length: Some(_), .. });
-                if dated {
+                // By when it was received a message has its window at once, also while others are given again: but for one
+                // that the others may make longer, or that shares them.
+                if case.bound.is_none() && matches!(case.kind.windows(), Windows::Tumbling { .. }) {
                     self.waiting.clear();
                     self.take(message);
                 } else {
@@ -142,11 +146,15 @@ impl<'a> Oracle<'a> {
     /// Whether a message is neither done with nor waits for anybody's answer.
     pub(crate) fn holds(&self, message: usize) -> bool {
         let collected = self.groups.values().flatten().any(|other| *other == message);
-        let latest = self
-            .tables
-            .iter()
-            .any(|table| table.values().any(|other| *other == message));
-        collected || latest || self.waiting.contains(&message) && !self.gone.contains(&message)
+        collected
+            || self.is_latest(message)
+            || self.waiting.contains(&message) && !self.gone.contains(&message)
+    }
+
+    /// Whether a table has a message, for good as far as anybody knows.
+    pub(crate) fn is_latest(&self, message: usize) -> bool {
+        let mut latest = self.tables.iter().flat_map(BTreeMap::values);
+        latest.any(|other| *other == message)
     }
 
     fn make(&mut self, content: Value, of: Vec<usize>, to: Option<usize>) {
@@ -171,7 +179,9 @@ impl<'a> Oracle<'a> {
             return;
         }
         let case = self.case;
-        if let (Some(bound), Some(latest)) = (case.bound, self.latest) {
+        // None is the least: who has not spoken yet is waited for.
+        let latest = self.latest.iter().min().copied().flatten();
+        if let (Some(bound), Some(latest)) = (case.bound, latest) {
             self.watermark = self.watermark.max(latest - bound);
         }
         let at = |message: &usize| case.messages[*message].at;
@@ -180,9 +190,7 @@ impl<'a> Oracle<'a> {
         let (ready, waiting): (Vec<usize>, Vec<usize>) = self.waiting.iter().copied().partition(ready);
         self.waiting = waiting;
         for message in ready {
-            if case.bound.is_some() {
-                self.close(at(&message));
-            }
+            self.close(at(&message));
             self.take(message);
         }
         if case.bound.is_some() {
@@ -198,32 +206,101 @@ impl<'a> Oracle<'a> {
             return;
         }
         self.last = Some(message);
-        match self.case.kind.clone() {
-            Kind::LookUp { left, positive } => self.look_up(message, left, positive),
-            Kind::Trigger { length, grouped, .. } if !self.gone.contains(&message) => {
-                let end = length.map_or(i64::MAX, |length| of.at.div_euclid(length) * length + length);
-                let group = (end, grouped.then_some(of.k));
-                self.groups.entry(group).or_default().push(message);
-                self.fire(group);
-            }
-            _ => {}
+        if matches!(self.case.kind, Kind::LookUp { .. }) && self.case.kind.windows() == Windows::Unbounded {
+            self.look_up(&[message]);
+        } else if !self.gone.contains(&message) {
+            self.collect(message);
         }
     }
 
-    /// With the tables as they are now.
-    fn look_up(&mut self, message: usize, left: bool, positive: bool) {
+    /// A message goes into its windows.
+    fn collect(&mut self, message: usize) {
         let of = &self.case.messages[message];
-        let mut content = vec![json!(of.n)];
-        for table in &self.tables[1..] {
-            let found = table.get(&of.k).map(|found| &self.case.messages[*found]);
-            let found = found.filter(|found| !positive || found.v.is_some_and(|v| v > 0));
-            if found.is_none() && !left {
-                self.gone.insert(message);
-                return;
+        let windows = self.case.kind.windows();
+        let alone = match self.case.kind {
+            Kind::Trigger { grouped, .. } => grouped,
+            _ => matches!(windows, Windows::Session { .. }),
+        };
+        let key = alone.then_some(of.k);
+        let mut groups = Vec::new();
+        match windows {
+            Windows::Unbounded => groups.push((i64::MAX, 0, key)),
+            Windows::Tumbling { length } => {
+                let start = of.at.div_euclid(length) * length;
+                groups.push((start + length, start, key));
             }
-            content.push(found.map_or(Value::Null, |found| json!(found.n)));
+            Windows::Hopping { length, slide } => {
+                let mut start = of.at.div_euclid(slide) * slide;
+                while start + length > of.at {
+                    groups.push((start + length, start, key));
+                    start -= slide;
+                }
+            }
+            Windows::Session { gap, max } => {
+                let is = |group: &&Group| group.2 == key && of.at < group.0;
+                let open = self.groups.keys().find(is).copied();
+                let start = open.map_or(of.at, |group| group.1);
+                let group = ((of.at + gap).min(start + max), start, key);
+                let held = open.and_then(|open| self.groups.remove(&open));
+                self.groups.insert(group, held.unwrap_or_default());
+                groups.push(group);
+            }
         }
-        self.make(Value::Array(content), vec![message], None);
+        for group in groups {
+            self.groups.entry(group).or_default().push(message);
+            self.fire(group);
+        }
+    }
+
+    /// Messages of one window, with the tables as they are now.
+    fn look_up(&mut self, of: &[usize]) {
+        let Kind::LookUp {
+            streams,
+            left,
+            positive,
+            ..
+        } = self.case.kind
+        else {
+            return;
+        };
+        let case = self.case;
+        let k = |message: usize| case.messages[message].k;
+        let stream = |input: usize| {
+            of.iter()
+                .filter(move |message| case.messages[**message].input == input)
+        };
+        let mut rows: Vec<Vec<Option<usize>>> = stream(0).map(|message| vec![Some(*message)]).collect();
+        for input in 1..case.brokers.len() {
+            let mut next = Vec::new();
+            for row in rows {
+                let of = row[0].and_then(k);
+                let found: Vec<usize> = if input < streams {
+                    stream(input).copied().filter(|other| k(*other) == of).collect()
+                } else {
+                    let found = self.tables[input].get(&of).copied();
+                    let above = |found: &usize| case.messages[*found].v.is_some_and(|v| v > 0);
+                    found
+                        .filter(|found| !positive || above(found))
+                        .into_iter()
+                        .collect()
+                };
+                if found.is_empty() && left {
+                    next.push([&row[..], &[None]].concat());
+                }
+                next.extend(found.iter().map(|found| [&row[..], &[Some(*found)]].concat()));
+            }
+            rows = next;
+        }
+        let mut gone: BTreeSet<usize> = of.iter().copied().collect();
+        for row in rows {
+            let of: Vec<usize> = row[..streams].iter().copied().flatten().collect();
+            gone.retain(|message| !of.contains(message));
+            let name = |message: &Option<usize>| {
+                message.map_or(Value::Null, |message| json!(case.messages[message].n))
+            };
+            self.make(row.iter().map(name).collect(), of, None);
+        }
+        self.gone.extend(gone);
     }
 
     fn fire(&mut self, group: Group) {
@@ -237,6 +314,10 @@ impl<'a> Oracle<'a> {
         };
         if fires {
             self.send(group);
+            // A session goes on, with nothing in it.
+            if matches!(self.case.kind.windows(), Windows::Session { .. }) {
+                self.groups.insert(group, Vec::new());
+            }
         }
     }
 
@@ -245,7 +326,7 @@ impl<'a> Oracle<'a> {
         let ended: Vec<Group> = self
             .groups
             .keys()
-            .filter(|(end, _)| *end <= until)
+            .filter(|(end, ..)| *end <= until)
             .copied()
             .collect();
         for group in ended {
@@ -254,14 +335,18 @@ impl<'a> Oracle<'a> {
     }
 
     fn send(&mut self, group: Group) {
-        let Some(of) = self.groups.remove(&group) else {
+        let of = self.groups.remove(&group).unwrap_or_default();
+        if of.is_empty() {
             return;
-        };
+        }
+        if matches!(self.case.kind, Kind::LookUp { .. }) {
+            return self.look_up(&of);
+        }
         if matches!(self.case.kind, Kind::Trigger { having: true, .. }) && of.len() < 2 {
             self.gone.extend(of);
             return;
         }
-        let k = group.1.flatten().map_or(Value::Null, |k| json!(format!("k{k}")));
+        let k = group.2.flatten().map_or(Value::Null, |k| json!(format!("k{k}")));
         let names: Vec<u64> = of.iter().map(|message| self.case.messages[*message].n).collect();
         let content = json!([k, of.len(), sum(self.case, &of), names]);
         self.make(content, of, None);

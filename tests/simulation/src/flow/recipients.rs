@@ -1,38 +1,72 @@
 //! The recipients' side: what is sent to them, how much at once, and what they answer.
 
-use std::sync::Arc;
-
-use rand::Rng;
 use serde_json::{Value, json};
-use streaming_engine::component::{SendId, Target};
+use streaming_engine::component::Target;
 use streaming_engine::delivery::{Answer, InFlight};
-use streaming_engine::event::{Data, Event};
+use streaming_engine::durable::Durable;
+use streaming_engine::event::Event;
+use streaming_engine::time::Time;
 
-use super::case::Kind;
-use super::world::{Tries, World};
-use crate::judge::text;
-use crate::world::End;
+use super::judge::{Flow, Tries};
+use super::kind::Kind;
+use super::oracle::Oracle;
+use crate::Stats;
+use crate::broker::Brokers;
+use crate::judge::{Judge, Sent, text};
 
-impl World<'_> {
-    /// The component sends something.
-    pub(crate) fn send(
-        &mut self,
-        (id, attempt): (SendId, u32),
-        to: Target,
-        event: Arc<Event>,
-    ) -> Result<(), End> {
-        self.say(|| format!("send {} to {to:?}: {}", event.id, text(&event.data())));
-        let rows = self.rows(to, &event)?;
+impl Judge for Flow<'_> {
+    fn begins(&mut self, now: Time) {
+        self.tries.clear();
+        self.sent.iter_mut().for_each(Vec::clear);
+        self.oracle = Oracle::new(self.case);
+        if self.case.kept {
+            // Of what was kept all may be given again, and at least what was not done with.
+            for message in &self.delivered {
+                self.oracle.arrive(*message, 0, now.0);
+            }
+        }
+    }
+
+    fn arrives(&mut self, message: usize, attempts: u32, now: Time) {
+        // What a broker gives again was kept.
+        let again = self.delivered.contains(&message);
+        if !again {
+            self.delivered.push(message);
+        }
+        if !again || !self.case.kept {
+            self.oracle.arrive(message, attempts, now.0);
+        }
+    }
+
+    fn recovers(&mut self, now: Time) {
+        self.oracle.recovered(now.0);
+    }
+
+    fn passes(&mut self, now: Time) {
+        self.oracle.pass(now.0);
+    }
+
+    fn flushes(&mut self) {
+        self.oracle.flush();
+    }
+
+    fn acks(&mut self, message: usize) -> Result<(), String> {
+        self.judge_ack(message)
+    }
+
+    fn sends(&mut self, sent: &Sent, on_the_way: &[Sent], now: Time) -> Result<(), String> {
+        let (id, to, event) = (sent.id, sent.to, &sent.event);
+        let rows = self.rows(to, event)?;
         let content = self.named(rows.clone()).to_string();
         let name = format!("{} {to:?}", event.id);
         let known = self.ids.entry(name).or_insert_with(|| content.clone());
         if *known != content {
-            return Err(End::Wrong(format!("id {} names {known} and {content}", event.id)));
+            return Err(format!("id {} names {known} and {content}", event.id));
         }
         let before = self.tries.get(&id).map_or(0, |tries| tries.count);
         let limit = self.limit_of(to);
-        if limit == 1 && self.tries.get(&id).is_some_and(|tries| self.now < tries.due) {
-            return Err(End::Wrong(format!("{content} comes again too soon")));
+        if limit == 1 && self.tries.get(&id).is_some_and(|tries| now < tries.due) {
+            return Err(format!("{content} comes again too soon"));
         }
         if before == 0
             && let Target::Output(output) = to
@@ -41,24 +75,74 @@ impl World<'_> {
         }
         let tries = Tries {
             count: before + 1,
-            known: attempt,
-            due: self.now,
+            known: sent.attempt,
+            due: now,
         };
         self.tries.insert(id, tries);
-        let counted = attempt.checked_sub(before + 1);
+        let counted = sent.attempt.checked_sub(before + 1);
         if counted.is_none() || counted != Some(0) && !matches!(self.case.kind, Kind::Relay(_)) {
-            return Err(End::Wrong(format!(
-                "{content} is sent {} times, and says {attempt}",
-                before + 1
-            )));
+            return Err(format!(
+                "{content} is sent {} times, and says {}",
+                before + 1,
+                sent.attempt
+            ));
         }
-        self.in_flight.push((id, to, event));
-        if self.in_flight.iter().filter(|(_, other, _)| *other == to).count() > limit {
-            return Err(End::Wrong(format!("more than {limit} on their way to {to:?}")));
+        if on_the_way.iter().filter(|other| other.to == to).count() > limit {
+            return Err(format!("more than {limit} on their way to {to:?}"));
         }
         Ok(())
     }
 
+    fn answers(&mut self, sent: &Sent, roll: u32, now: Time) -> Result<Answer, String> {
+        let rows = self.rows(sent.to, &sent.event)?;
+        let answer = match roll {
+            0..2 => Answer::Retry("busy".to_owned()),
+            2 => Answer::Drop("no".to_owned()),
+            _ => Answer::Accepted,
+        };
+        match (sent.to, &answer) {
+            (Target::Output(output), Answer::Accepted) => {
+                for row in rows {
+                    let ids = self.accepted.entry((output, row.to_string())).or_default();
+                    ids.insert(sent.event.id.clone());
+                }
+            }
+            (Target::Output(output), answer) => {
+                let tries = self.tries.get(&sent.id).map_or(0, |tries| tries.known);
+                let most = self.case.max_deliveries;
+                if matches!(answer, Answer::Drop(_)) || most > 0 && tries >= most {
+                    self.refused
+                        .extend(rows.iter().map(|row| (output, row.to_string())));
+                } else if let Some(tries) = self.tries.get_mut(&sent.id) {
+                    tries.due = now.plus(self.backoff.initial_micros / 2);
+                }
+            }
+            (_, Answer::Accepted) => self.bury(&sent.event)?,
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    fn stays(&self, message: usize) -> bool {
+        self.oracle.is_latest(message)
+    }
+
+    fn dies(&mut self) -> Result<(), String> {
+        self.died = true;
+        self.judge_life(false)
+    }
+
+    fn ends(&mut self, component: &Durable, brokers: &Brokers) -> Result<Stats, String> {
+        self.judge_life(true)?;
+        self.judge(component, brokers)?;
+        Ok(Stats {
+            rows: self.oracle.made.len() as u64,
+            ..Stats::default()
+        })
+    }
+}
+
+impl Flow<'_> {
     /// What an id stands for. Messages that come behind others come in another order after a death.
     fn named(&self, mut rows: Vec<Value>) -> Value {
         if self.case.is_loose() {
@@ -84,61 +168,16 @@ impl World<'_> {
 
     /// What an event says, as the oracle has it.
     pub(crate) fn rows(&self, to: Target, event: &Event) -> Result<Vec<Value>, String> {
-        let (Data::Json(data) | Data::Bytes(data) | Data::CloudEvent(data)) = &event.data;
+        let data = text(event);
         let whole = matches!(self.case.kind, Kind::Relay(_)) || !matches!(to, Target::Output(_));
         if whole {
-            return Ok(vec![json!(text(data))]);
+            return Ok(vec![json!(data)]);
         }
-        let value: Value =
-            serde_json::from_slice(data).map_err(|error| format!("{error}: {}", text(data)))?;
+        let value: Value = serde_json::from_str(&data).map_err(|error| format!("{error}: {data}"))?;
         Ok(match value {
             Value::Array(rows) if rows.first().is_some_and(Value::is_array) => rows,
             row => vec![row],
         })
-    }
-
-    pub(crate) fn answer(&mut self) -> Result<(), End> {
-        let pick = self.random.random_range(0..self.in_flight.len());
-        let (id, to, event) = self.in_flight.swap_remove(pick);
-        let rows = self.rows(to, &event)?;
-        let answer = match self.random.random_range(0..12) {
-            0..2 => Answer::Retry("busy".to_owned()),
-            2 => Answer::Drop("no".to_owned()),
-            _ => Answer::Accepted,
-        };
-        match (to, &answer) {
-            (Target::Output(output), Answer::Accepted) => {
-                for row in rows {
-                    let ids = self.accepted.entry((output, row.to_string())).or_default();
-                    ids.insert(event.id.clone());
-                }
-            }
-            (Target::Output(output), answer) => {
-                if matches!(answer, Answer::Drop(_)) || self.is_tried_out(id) {
-                    self.refused
-                        .extend(rows.iter().map(|row| (output, row.to_string())));
-                } else if let Some(tries) = self.tries.get_mut(&id) {
-                    tries.due = self.now.plus(self.config.backoff.initial_micros / 2);
-                }
-            }
-            (_, Answer::Accepted) => self.bury(&event)?,
-            _ => {}
-        }
-        self.stats.deliveries += 1;
-        self.say(|| format!("{to:?} answers {answer:?} to {}", text(&event.data())));
-        // The recipient has it; whether the component ever learns that is another matter.
-        self.step()?;
-        self.component.answered(id, answer.clone(), self.now);
-        if self.random.random_bool(0.1) {
-            self.component.answered(id, answer, self.now);
-        }
-        self.settle()
-    }
-
-    /// Whether something has been sent as often as it may.
-    fn is_tried_out(&self, id: SendId) -> bool {
-        let tries = self.tries.get(&id).map_or(0, |tries| tries.known);
-        self.case.max_deliveries > 0 && tries >= self.case.max_deliveries
     }
 
     /// A dead letter has come where they go.
@@ -148,13 +187,7 @@ impl World<'_> {
             .as_ref()
             .ok_or("a dead letter without a reason")?;
         if letter.reason == "NotDelivered" {
-            let (Data::Json(data) | Data::Bytes(data) | Data::CloudEvent(data)) = &event.data;
-            let is_relay = matches!(self.case.kind, Kind::Relay(_));
-            let rows = if is_relay {
-                vec![json!(text(data))]
-            } else {
-                self.rows(Target::Output(0), event)?
-            };
+            let rows = self.rows(Target::Output(0), event)?;
             self.buried.extend(rows.iter().map(Value::to_string));
             return Ok(());
         }

@@ -4,19 +4,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use streaming_engine::query::{Emit, EventTime, JoinKind, Query, QueryInput, Windows};
 
+use crate::broker::Broker;
+use crate::message::{MS, Message, Odd, crashes, pick, repeat};
+
 /// Names of inputs in expressions.
 pub const NAMES: [&str; 3] = ["a", "b", "c"];
-
-/// Where an input comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broker {
-    /// Acks of any message in any order, as many at once as there are.
-    Redis,
-    /// So many messages unacked at most.
-    Rabbit(usize),
-    /// Twenty unacked at most, and acks in the order of delivery.
-    Mqtt,
-}
 
 /// A part of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,28 +31,6 @@ impl Conjunct {
             Conjunct::Positive(x) => format!("{}.v > 0", NAMES[x]),
             Conjunct::Missing(x) => format!("{} == null", NAMES[x]),
         }
-    }
-}
-
-/// A message.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// Its input.
-    pub input: usize,
-    /// When it happened, in microseconds; without event time, when the broker received it.
-    pub at: i64,
-    /// Its key.
-    pub k: Option<u8>,
-    /// Its value.
-    pub v: Option<i64>,
-    /// What is published.
-    pub payload: String,
-}
-
-impl Message {
-    /// Whether its producer has given it an id.
-    fn is_named(&self) -> bool {
-        self.payload.starts_with("{\"specversion\"")
     }
 }
 
@@ -110,8 +80,6 @@ pub struct Case {
     /// Steps after which the component dies.
     pub crashes: Vec<u64>,
 }
-
-const MS: i64 = 1000;
 
 /// What results say more than they have to.
 pub fn pad() -> String {
@@ -180,9 +148,7 @@ impl Case {
             0
         };
         let mut case = Case {
-            brokers: (0..inputs)
-                .map(|_| *pick(random, &[Broker::Redis, Broker::Rabbit(16), Broker::Mqtt]))
-                .collect(),
+            brokers: (0..inputs).map(|_| *pick(random, &Broker::ANY)).collect(),
             windows,
             kind,
             in_where: kind == JoinKind::Inner && random.random_bool(0.5),
@@ -209,14 +175,7 @@ impl Case {
             }
         }
         case.publish(random);
-        if random.random_bool(0.6) {
-            let steps = case.messages.len() as u64 * 6;
-            let crashes = random.random_range(1..5);
-            case.crashes = (0..crashes)
-                .map(|_| random.random_range(0..steps.max(1)))
-                .collect();
-            case.crashes.sort_unstable();
-        }
+        case.crashes = crashes(case.messages.len(), random);
         case.widen(random, session);
         case
     }
@@ -234,43 +193,29 @@ impl Case {
         {
             self.emit = Emit::Updates;
         }
-        // What leaves memory: groups, and the messages of one or two inputs.
-        let leaves = self.brokers.len() <= 2 && self.event_time && self.kept;
+        // What leaves memory: groups, and the messages of joins.
+        let leaves = self.event_time && self.kept;
         if leaves && self.idle.iter().all(Option::is_none) && random.random_bool(0.6) {
             self.budget = Some(random.random_range(1..16) * 1024);
             self.padded = random.random_bool(0.5);
         }
         if self.event_time && random.random_bool(0.3) {
-            self.repeat(random);
-        }
-    }
-
-    /// Messages that come twice, in event time: of an event with an id the producer has seen no confirmation; one without is
-    /// two that say the same.
-    fn repeat(&mut self, random: &mut SmallRng) {
-        let mut at = 0;
-        while at < self.messages.len() {
-            let message = self.messages[at].clone();
-            at += 1;
-            if !random.random_bool(0.15) || self.emit == Emit::Updates && !message.is_named() {
-                continue;
-            }
-            // Not later than it may be, unless it may be late.
-            let most = random.random_range(0..15);
-            let behind = |before: &Message| !self.tardy && before.at - self.bound > message.at;
-            let after = self.messages[at..].iter().take(most);
-            let after = after.take_while(|before| !behind(before)).count();
-            if !self.messages[..at].iter().any(behind) {
-                self.messages.insert(at + after, message);
-            }
+            let bound = (!self.tardy).then_some(self.bound);
+            let updates = self.emit == Emit::Updates;
+            repeat(
+                &mut self.messages,
+                bound,
+                |message| !updates || message.named,
+                random,
+            );
         }
     }
 
     /// Whether a message is an event that came before.
     pub fn is_repeated(&self, message: usize) -> bool {
         let this = &self.messages[message];
-        let is = |before: &Message| before.input == this.input && before.payload == this.payload;
-        this.is_named() && self.messages[..message].iter().any(is)
+        let is = |before: &Message| before.n == this.n;
+        this.named && self.messages[..message].iter().any(is)
     }
 
     /// Whether a message may be late.
@@ -279,7 +224,7 @@ impl Case {
     }
 
     fn publish(&mut self, random: &mut SmallRng) {
-        let count = random.random_range(0..60);
+        let count = random.random_range(0..60u32);
         let pace = random.random_range(1..6);
         let envelope = random.random_bool(0.4);
         // One input may have nothing to say.
@@ -295,18 +240,6 @@ impl Case {
             let input = random.random_range(0..speaking);
             let k = random.random_bool(0.9).then(|| random.random_range(0..3u8));
             let v = random.random_bool(0.9).then(|| random.random_range(-3..6i64));
-            let text = |number: Option<i64>| number.map_or("null".to_owned(), |number| number.to_string());
-            let data = format!(
-                r#"{{"n":{number},"k":{},"v":{},"t":{}}}"#,
-                k.map_or("null".to_owned(), |k| format!("\"k{k}\"")),
-                text(v),
-                clock / MS
-            );
-            let payload = if envelope {
-                format!(r#"{{"specversion":"1.0","id":"{number}","source":"/s","type":"t","data":{data}}}"#)
-            } else {
-                data
-            };
             let delay = if self.bound > 0 {
                 random.random_range(0..=self.bound)
             } else {
@@ -317,10 +250,14 @@ impl Case {
             let message = Message {
                 input,
                 at: clock,
+                n: u64::from(number),
                 k,
                 v,
-                payload,
-            };
+                named: envelope,
+                odd: Odd::No,
+                payload: String::new(),
+            }
+            .published();
             coming.push((clock + delay, message));
         }
         // Stable: each comes at most the bound after one that happened later.
@@ -380,8 +317,4 @@ impl Case {
             trigger: None,
         }
     }
-}
-
-pub(crate) fn pick<'a, T>(random: &mut SmallRng, of: &'a [T]) -> &'a T {
-    &of[random.random_range(0..of.len())]
 }

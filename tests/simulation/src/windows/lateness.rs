@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::case::Case;
-use crate::oracle;
+use super::case::Case;
+use super::oracle;
 
 /// Before any event.
 pub(crate) const START: i64 = i64::MIN;

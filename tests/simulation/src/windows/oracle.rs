@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use streaming_engine::query::{JoinKind, Windows};
 
-use crate::case::{Case, Conjunct, Message};
+use super::case::{Case, Conjunct};
 
 /// A row that has to come out.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(super) struct Row {
     /// Its content; times are microseconds.
     pub content: Value,
     /// The messages that must not be acked before it is accepted.
@@ -24,7 +24,7 @@ type Bounds = (i64, i64);
 type ByInput = Vec<Vec<usize>>;
 
 /// All rows. A message is in none of its windows that ended by what is in `behind` for it.
-pub fn rows(case: &Case, behind: &[i64]) -> Vec<Row> {
+pub(super) fn rows(case: &Case, behind: &[i64]) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut before = BTreeMap::new();
     for ((start, end), messages) in windows(case, behind) {
@@ -54,14 +54,7 @@ fn single(case: &Case, row: &Joined, start: i64, end: i64) -> Value {
 
 /// `x.n`
 fn number(case: &Case, message: Option<usize>) -> Value {
-    message.map_or(Value::Null, |message| name(&case.messages[message]))
-}
-
-/// The number that a message was published with: not its place.
-pub(crate) fn name(message: &Message) -> Value {
-    let text = message.payload.split("\"n\":").nth(1).unwrap_or_default();
-    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse::<u64>().map_or(Value::Null, Value::from)
+    message.map_or(Value::Null, |message| json!(case.messages[message].n))
 }
 
 /// The end of the last window of an event.
@@ -99,7 +92,7 @@ fn groups(case: &Case, rows: &[Joined], (start, end): Bounds, before: &mut BTree
             json!(values.iter().sum::<i64>())
         };
         // Their order depends on that of the rows, of which there is a word elsewhere.
-        let mut numbers: Vec<Value> = firsts.map(name).collect();
+        let mut numbers: Vec<Value> = firsts.map(|message| json!(message.n)).collect();
         numbers.sort_by_key(Value::as_u64);
         let k = group.map_or(Value::Null, |k| json!(format!("k{k}")));
         let previous = before.insert(group, of.len());
