@@ -6,6 +6,7 @@
 //! all goes, [`traces`] how it went with each message. [`run`](run()) starts and ends it. When the component itself is gone, [`tear_down`](tear_down()) follows.
 
 mod admin;
+mod beside;
 pub mod broker;
 mod clock;
 pub mod config;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::beside::Beside;
 use crate::broker::BrokerError;
 use crate::clock::Clock;
 use crate::delivering::{Delivery, deliver};
@@ -56,6 +57,7 @@ pub(crate) struct Session<'r> {
     joins: bool,
     draining: bool,
     recovery: Recovery,
+    beside: Beside,
     spans: Received,
 }
 
@@ -104,6 +106,7 @@ impl<'r> Session<'r> {
             in_flight: 0,
             joins,
             draining: false,
+            beside: Beside::default(),
             spans: Received::default(),
         })
     }
@@ -202,6 +205,10 @@ impl<'r> Session<'r> {
                 }
                 for message in &messages {
                     for input in &*inputs {
+                        // What is made of a window is made of many.
+                        if !self.joins {
+                            self.beside.taken(*input, message);
+                        }
                         self.spans.taken(*input, message);
                         let message = EngineMessage {
                             input: *input,
@@ -265,6 +272,7 @@ impl<'r> Session<'r> {
                     if !self.draining || self.joins {
                         let window = self.joins && matches!(to, Target::Output(_));
                         let made_of = |most| self.engine.made_of(id, most);
+                        let event = self.beside.put_onto(event, made_of);
                         let span = self.spans.sending(&event, window, made_of);
                         let delivery = Delivery {
                             id,
@@ -276,6 +284,7 @@ impl<'r> Session<'r> {
                     }
                 }
                 Effect::Ack { input, token } => {
+                    self.beside.acked(input, token);
                     self.spans.acked(input, token);
                     self.intake.ack(input, token);
                 }

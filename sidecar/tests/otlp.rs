@@ -22,15 +22,18 @@ mod span;
 use std::sync::Arc;
 
 use common::{
-    Got, PATIENCE, Recipient, Reply, Running, http, http_until, input, join, metric, plan, publish, take,
+    Got, PATIENCE, Recipient, Reply, Running, http, http_until, input, join, metric, plan, publish,
+    publisher, take,
 };
 use process::Setting;
 use serde_json::{Value, json};
+use streaming_engine::event::Trace;
 use streaming_plan::Plan;
 use streaming_sidecar::Brokers;
-use streaming_sidecar::broker::Broker;
 use streaming_sidecar::broker::embedded::Embedded;
+use streaming_sidecar::broker::{Broker, Outgoing, open};
 use streaming_sidecar::traces::Settings;
+use test_brokers::Mosquitto;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -171,6 +174,39 @@ async fn a_message_is_followed_through_each_attempt_to_deliver_it() {
         nanos(received, "endTimeUnixNano"),
     );
     assert!(start <= nanos(sent[0], "startTimeUnixNano") && nanos(sent[1], "endTimeUnixNano") <= end);
+}
+
+#[tokio::test]
+async fn the_headers_of_a_message_name_its_parent_too() {
+    let mosquitto = Mosquitto::start().unwrap();
+    let broker = json!({"protocol": "mqtt", "properties": {"url": mosquitto.url()}});
+    let plan = map("m.n > 0", &json!({"clusterStreams": {"a": broker}}));
+    let a = open("a", &plan.cluster_streams["a"]).unwrap();
+    let brokers: Brokers = [("a".to_owned(), Arc::clone(&a))].into_iter().collect();
+    let (collector, recipient) = (Recipient::start().await, Recipient::start().await);
+    let running = traced(plan, &brokers, Some(&recipient), &collector).await;
+    let message = Outgoing {
+        topic: "t".into(),
+        id: "".into(),
+        content_type: "application/json",
+        trace: Trace::new(&format!("00-{TRACE}-{PARENT}-01"), "vendor=1").map(Arc::new),
+        payload: "{\"n\":1}".into(),
+    };
+    let mut published = publisher(&*a, "t").await.publish(vec![message]).await;
+    published.remove(0).unwrap();
+    let got = recipient.until(|got| !got.is_empty()).await;
+    running.stop().await;
+
+    let spans = spans(&collector.got());
+    let received = named(&spans, "process t")[0];
+    assert_eq!(
+        (&received["traceId"], &received["parentSpanId"]),
+        (&json!(TRACE), &json!(PARENT))
+    );
+    let sent = named(&spans, "POST /rows")[0];
+    assert_eq!(sent["parentSpanId"], received["spanId"]);
+    assert_eq!(got[0].headers["traceparent"], names(sent).as_str());
+    assert_eq!(got[0].headers["tracestate"], "vendor=1");
 }
 
 #[tokio::test]

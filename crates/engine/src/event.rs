@@ -54,7 +54,8 @@ impl Trace {
     /// Longer states need not be passed on (Trace Context, 3.3.1.5).
     const LONGEST: usize = 512;
 
-    /// Of what somebody says it is, if that can be a header.
+    /// Of what somebody says it is. A `traceparent` that isn't one is as if it weren't there, and its `tracestate` with it
+    /// (Trace Context, 3.2).
     pub fn new(parent: &str, state: &str) -> Option<Trace> {
         let usable = |text: &&str| {
             let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -62,7 +63,7 @@ impl Trace {
         };
         let text = |text: &str| Some(text).filter(usable).map(str::to_owned);
         Some(Trace {
-            parent: text(parent)?,
+            parent: text(parent).filter(|parent| is_parent(parent))?,
             state: text(state).unwrap_or_default(),
         })
     }
@@ -72,6 +73,21 @@ impl Trace {
         let state = identity.tracestate.as_deref().unwrap_or_default();
         Trace::new(identity.traceparent.as_deref()?, state).map(Box::new)
     }
+}
+
+/// Whether a text is a `traceparent`: version, trace, parent and flags. Later versions may say more, this one says no more
+/// than that.
+fn is_parent(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let mut part = |length| parts.next().filter(|part| part.len() == length && is_hex(part));
+    let (Some(version), Some(trace), Some(parent), Some(_flags)) = (part(2), part(32), part(16), part(2))
+    else {
+        return false;
+    };
+    let whole = version != "00" || parts.next().is_none();
+    let is_zero = |text: &str| text.bytes().all(|b| b == b'0');
+    whole && version != "ff" && !is_zero(trace) && !is_zero(parent)
 }
 
 /// The place a message was taken from.
@@ -261,9 +277,36 @@ mod tests {
             "{text}"
         );
         assert_eq!(Trace::of(&identity("", "a=1")), None);
-        assert_eq!(Trace::of(&identity("a\nb", "")), None, "no header could hold it");
         let long = Trace::of(&identity(parent, &"x".repeat(513)));
         assert_eq!(long.map(|trace| trace.state), Some(String::new()));
+    }
+
+    #[test]
+    fn a_place_in_a_trace_is_as_specified_or_none() {
+        let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        for right in [
+            format!("00-{trace}-{parent}-00"),
+            format!("cc-{trace}-{parent}-01"),
+            format!("cc-{trace}-{parent}-01-and more"),
+        ] {
+            assert_eq!(Trace::new(&right, "").map(|trace| trace.parent), Some(right));
+        }
+        for wrong in [
+            String::new(),
+            format!("00-{trace}-{parent}"),
+            format!("00-{trace}-{parent}-01-more"),
+            format!("00-{trace}-{parent}-01\n"),
+            format!("ff-{trace}-{parent}-01"),
+            format!("0-{trace}-{parent}-01"),
+            format!("00-{}-{parent}-01", trace.to_uppercase()),
+            format!("00-{}-{parent}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("00-{parent}-{parent}-01"),
+            format!("cc-{trace}-{parent}-01-{}", "x".repeat(513)),
+            format!("cc-{trace}-{parent}-01-\n"),
+        ] {
+            assert_eq!(Trace::new(&wrong, "a=1"), None, "{wrong:?}");
+        }
     }
 
     #[test]

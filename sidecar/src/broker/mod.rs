@@ -43,6 +43,8 @@ pub struct Message {
     pub topic: Arc<str>,
     /// Its key, where the protocol has one.
     pub key: Option<Box<str>>,
+    /// The trace that its headers say it is part of, whatever it says itself.
+    pub trace: Option<Arc<Trace>>,
     /// What was published.
     pub payload: Bytes,
 }
@@ -117,6 +119,21 @@ fn headers(trace: Option<&Trace>) -> impl Iterator<Item = (&'static str, &str)> 
         ]
     });
     all.filter(|(_, value)| !value.is_empty())
+}
+
+/// The trace that a message's headers say it is part of. Two that name one are as good as none.
+fn trace<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> Option<Arc<Trace>> {
+    let (mut parent, mut state) = (None, Vec::new());
+    for (name, value) in headers {
+        match name {
+            "traceparent" if parent.is_some() => return None,
+            "traceparent" => parent = Some(value),
+            // It may come in several parts (Trace Context, 3.3.1).
+            "tracestate" => state.push(value),
+            _ => {}
+        }
+    }
+    Trace::new(parent?, &state.join(",")).map(Arc::new)
 }
 
 /// Something to publish.

@@ -75,9 +75,10 @@ impl Received {
         let Received(Some(open)) = self else {
             return;
         };
-        // As the engine reads it, which is what the message's results go by.
+        // As the engine reads it, which is what the message's results go by; then what stands beside it.
         let identity = open.decoder.identify(&message.payload).ok().flatten();
         let parent = identity.and_then(|identity| Context::parse(&identity.traceparent?));
+        let parent = parent.or_else(|| Context::parse(&message.trace.as_ref()?.parent));
         let context = open.telling.sampler.begin(parent);
         if !context.sampled {
             return;

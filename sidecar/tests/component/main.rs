@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests may, as tests do
 
+mod beside;
 #[path = "../common/mod.rs"]
 mod common;
 mod credentials;

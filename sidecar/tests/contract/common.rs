@@ -187,7 +187,7 @@ pub(crate) fn batch(topic: &str, payloads: impl IntoIterator<Item = impl Into<By
 }
 
 /// A message that is part of a trace, with the headers that say so.
-pub(crate) fn traced(topic: &str) -> (Outgoing, [(&'static str, &'static str); 2]) {
+pub(crate) fn traced(topic: &str) -> (Outgoing, Headers) {
     let (parent, state) = (
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "vendor=1",
@@ -197,6 +197,25 @@ pub(crate) fn traced(topic: &str) -> (Outgoing, [(&'static str, &'static str); 2
         ..batch(topic, ["{}"]).remove(0)
     };
     (message, [("traceparent", parent), ("tracestate", state)])
+}
+
+/// `traceparent` and `tracestate`.
+pub(crate) type Headers = [(&'static str, &'static str); 2];
+
+/// Headers, and the trace that a message with them is part of.
+pub(crate) fn headers() -> [(Headers, Option<Trace>); 2] {
+    let (_, named) = traced("t");
+    let [(_, parent), (_, state)] = named;
+    let nowhere = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+    [
+        (named, Trace::new(parent, state)),
+        ([("traceparent", nowhere), ("tracestate", state)], None),
+    ]
+}
+
+/// What the headers of a message have said.
+pub(crate) fn trace_of(message: &Message) -> Option<Trace> {
+    message.trace.as_deref().cloned()
 }
 
 /// Both halves of a subscription.

@@ -122,6 +122,7 @@ mod streams {
         redis, [redis redis_older]:
         the_layout_is_dapr_s
         an_entry_of_another_form_is_a_message_that_is_no_json
+        what_stands_beside_a_message_says_of_which_trace_it_is
         a_flushed_server_is_read_on_from
         what_was_trimmed_while_it_was_pending_does_not_come_again
         streams_are_kept_short

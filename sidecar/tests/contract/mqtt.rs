@@ -14,7 +14,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::common::{Bed, PATIENCE, Reading, batch, connect, mqtt, numbers, publish, text, texts, traced};
+use crate::common::{
+    Bed, PATIENCE, Reading, batch, connect, headers, mqtt, numbers, publish, text, texts, trace_of, traced,
+};
 
 fn subscription(topic: &str) -> Subscription {
     Subscription {
@@ -434,25 +436,18 @@ async fn pods_that_share_a_topic_settle_on_a_session_each() {
     }
 }
 
-#[tokio::test]
-async fn an_event_in_binary_mode_comes_in_structured_mode() {
+/// What a reader of `t` gets when a meter says how large something is.
+async fn of_a_meter(content_type: Option<&str>, user_properties: &[(&str, &str)]) -> Vec<Message> {
     let server = Mosquitto::start().unwrap();
     let mut reading = mqtt(&server, &[]).subscribe("t", "g").await;
     reading.recover().await;
     let options = MqttOptions::new("meter", Broker::tcp("127.0.0.1", server.port()));
     let (meter, mut driver) = AsyncClient::builder(options).capacity(10).build();
     let driver = tokio::spawn(async move { while driver.poll().await.is_ok() {} });
-    let attributes = [
-        ("specversion", "1.0"),
-        ("id", "7"),
-        ("source", "/meter"),
-        ("type", "reading"),
-    ];
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let properties = PublishProperties {
-        content_type: Some("text/plain".to_owned()),
-        user_properties: attributes
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        content_type: content_type.map(str::to_owned),
+        user_properties: user_properties.iter().map(own).collect(),
         ..PublishProperties::default()
     };
     let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
@@ -468,10 +463,33 @@ async fn an_event_in_binary_mode_comes_in_structured_mode() {
         got = some.unwrap_or_default();
     }
     driver.abort();
+    got
+}
+
+#[tokio::test]
+async fn an_event_in_binary_mode_comes_in_structured_mode() {
+    let attributes = [
+        ("specversion", "1.0"),
+        ("id", "7"),
+        ("source", "/meter"),
+        ("type", "reading"),
+    ];
+    let got = of_a_meter(Some("text/plain"), &attributes).await;
     assert_eq!(
         text(&got[0]),
         r#"{"datacontenttype":"text/plain","id":"7","source":"/meter","specversion":"1.0","type":"reading","data":"Größe"}"#
     );
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_message_says_of_which_trace_it_is() {
+    for (headers, expected) in headers() {
+        let got = of_a_meter(None, &headers).await;
+        assert_eq!((text(&got[0]), trace_of(&got[0])), ("Größe", expected));
+    }
+    let [(named, _), _] = headers();
+    let got = of_a_meter(None, &[named, named].concat()).await;
+    assert_eq!(trace_of(&got[0]), None, "two parents");
 }
 
 /// As of a component of the same name in another namespace.

@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::common::{
-    Bed, PATIENCE, batch, connect, new_topic, numbers, publish, rabbitmq, text, texts, traced,
+    Bed, PATIENCE, batch, connect, headers, new_topic, numbers, publish, rabbitmq, text, texts, trace_of,
+    traced,
 };
 
 fn bed(properties: &[(&str, &str)]) -> Bed {
@@ -455,6 +456,25 @@ async fn an_event_in_binary_mode_comes_in_structured_mode() {
         text(&got[0]),
         r#"{"datacontenttype":"application/json","id":"7","source":"/meter","specversion":"1.0","type":"reading","data":{"watts": 1.5}}"#
     );
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_message_says_of_which_trace_it_is() {
+    let topic = new_topic();
+    let mut reading = bed(&[]).subscribe(&topic, "g").await;
+    let (_connection, channel) = client().await;
+    for (headers, expected) in headers() {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert(name.into(), AMQPValue::LongString(value.into()));
+        }
+        let properties = BasicProperties::default().with_headers(table);
+        let options = BasicPublishOptions::default();
+        let published = channel.basic_publish(topic.as_str().into(), "".into(), options, b"1", properties);
+        published.await.unwrap().await.unwrap();
+        let got = reading.take(1).await;
+        assert_eq!((text(&got[0]), trace_of(&got[0])), ("1", expected));
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use streaming_sidecar::broker::{Consumer, Received, Subscription};
 use test_brokers::{Redis, RedisServer};
 
 use crate::common::{
-    self, batch, connect, connect_redis, new_topic, numbers, older_redis, publish, text, texts,
+    self, batch, connect, connect_redis, headers, new_topic, numbers, older_redis, publish, text, texts,
+    trace_of,
 };
 
 fn client(server: &Redis) -> redis::Connection {
@@ -75,6 +76,18 @@ pub(crate) async fn an_entry_of_another_form_is_a_message_that_is_no_json(versio
         texts(&got),
         ["entry without a field `data`:\ntemp=20\nunit=C", "{}"]
     );
+}
+
+pub(crate) async fn what_stands_beside_a_message_says_of_which_trace_it_is(version: &Bed) {
+    let server = version.start();
+    let mut reading = bed(&server).subscribe("t", "g").await;
+    let mut client = client(&server);
+    for (headers, expected) in headers() {
+        let [parent, state] = headers;
+        let _: String = client.xadd("t", "*", &[parent, ("data", "1"), state]).unwrap();
+        let got = reading.take(1).await;
+        assert_eq!((text(&got[0]), trace_of(&got[0])), ("1", expected));
+    }
 }
 
 pub(crate) async fn a_flushed_server_is_read_on_from(version: &Bed) {

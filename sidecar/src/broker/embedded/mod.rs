@@ -173,6 +173,7 @@ impl Reader {
             attempts: given.attempts,
             topic: Arc::clone(&self.topic),
             key: None,
+            trace: None,
             payload: given.payload,
         };
         Some(Received::Messages(given.into_iter().map(message).collect()))

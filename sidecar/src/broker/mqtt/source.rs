@@ -11,7 +11,7 @@ use rumqttc::{Publish, QoS};
 use streaming_engine::time::Time;
 use tokio::sync::mpsc;
 
-use super::super::{BrokerError, Message, Received, Source, binary, clock};
+use super::super::{BrokerError, Message, Received, Source, binary, clock, trace};
 use super::acks::Ledger;
 use super::gate::Gate;
 use super::seat::Seat;
@@ -115,13 +115,15 @@ impl Reader {
         if self.topic.as_bytes() != &publish.topic[..] {
             self.topic = String::from_utf8_lossy(&publish.topic).into();
         }
-        let payload = match publish.properties {
+        let (payload, trace) = match publish.properties {
             Some(properties) if !properties.user_properties.is_empty() => {
-                let attributes = properties.user_properties.iter();
-                let attributes = attributes.map(|(name, value)| (name.as_str(), value.as_str()));
-                binary::structured(attributes, properties.content_type.as_deref(), publish.payload)
+                let headers = properties.user_properties.iter();
+                let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+                let trace = trace(headers.clone());
+                let kind = properties.content_type.as_deref();
+                (binary::structured(headers, kind, publish.payload), trace)
             }
-            _ => publish.payload,
+            _ => (publish.payload, None),
         };
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         Message {
@@ -131,6 +133,7 @@ impl Reader {
             attempts: u32::from(publish.dup),
             topic: Arc::clone(&self.topic),
             key: None,
+            trace,
             payload,
         }
     }

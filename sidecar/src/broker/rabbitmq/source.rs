@@ -21,10 +21,10 @@ use futures_util::FutureExt as _;
 use futures_util::stream::Stream as _;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, Connection, Consumer};
+use lapin::{BasicProperties, Channel, Connection, Consumer};
 use streaming_engine::time::Time;
 
-use super::super::{BrokerError, Message, Received, Source, binary, clock};
+use super::super::{BrokerError, Message, Received, Source, binary, clock, trace};
 use super::credit::{Credit, consume};
 use super::fault::explain;
 use super::session::{self, REPLY_SUCCESS};
@@ -224,22 +224,29 @@ fn message(delivery: Delivery, topic: &Arc<str>, now: Time) -> Message {
         attempts: attempts(&delivery),
         topic: Arc::clone(topic),
         key: None,
+        trace: trace(headers(&delivery.properties)),
         payload: payload(delivery),
     }
 }
 
-/// A `CloudEvent`'s attributes are headers with a prefix.
-fn payload(delivery: Delivery) -> Bytes {
-    let headers = delivery.properties.headers().as_ref().map(FieldTable::inner);
-    let attributes = headers.into_iter().flatten().filter_map(|(name, value)| {
-        let name = name.as_str();
-        let name = name
-            .strip_prefix("cloudEvents:")
-            .or_else(|| name.strip_prefix("cloudEvents_"))?;
+/// The headers that are texts.
+fn headers(properties: &BasicProperties) -> impl Iterator<Item = (&str, &str)> {
+    let headers = properties.headers().as_ref().map(FieldTable::inner);
+    headers.into_iter().flatten().filter_map(|(name, value)| {
         let AMQPValue::LongString(value) = value else {
             return None;
         };
-        Some((name, std::str::from_utf8(value.as_bytes()).ok()?))
+        Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?))
+    })
+}
+
+/// A `CloudEvent`'s attributes are headers with a prefix.
+fn payload(delivery: Delivery) -> Bytes {
+    let attributes = headers(&delivery.properties).filter_map(|(name, value)| {
+        let name = name
+            .strip_prefix("cloudEvents:")
+            .or_else(|| name.strip_prefix("cloudEvents_"))?;
+        Some((name, value))
     });
     let mut attributes = attributes.peekable();
     if attributes.peek().is_none() {

@@ -139,6 +139,7 @@ async fn gone(
             gone.push(Entry {
                 id: *id,
                 payload: None,
+                trace: None,
             });
         }
     }

@@ -1,8 +1,12 @@
 //! What Redis answers, taken apart without copying payloads. An answer of another shape is no error but nothing.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use redis::Value;
+use streaming_engine::event::Trace;
 
+use super::super::trace;
 use super::tokens::Id;
 
 /// The field that holds a message, as with Dapr.
@@ -14,6 +18,8 @@ pub(super) struct Entry {
     pub(super) id: Id,
     /// `None` if the entry is pending but gone: deleted, or trimmed off the stream.
     pub(super) payload: Option<Bytes>,
+    /// The trace that its fields say it is part of: what other protocols have in headers, an entry has beside its payload.
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 /// The entries in an answer to XREADGROUP of one stream.
@@ -40,27 +46,40 @@ pub(super) fn entries(list: Value) -> Vec<Entry> {
 fn entry(value: Value) -> Option<Entry> {
     let mut parts = array(value).into_iter();
     let id = Id::parse(&bytes(parts.next()?)?)?;
-    let payload = match parts.next()? {
-        Value::Nil => None,
-        fields => Some(payload(array(fields))),
+    let (payload, trace) = match parts.next()? {
+        Value::Nil => (None, None),
+        fields => {
+            let (payload, trace) = content(array(fields));
+            (Some(payload), trace)
+        }
     };
-    Some(Entry { id, payload })
+    Some(Entry { id, payload, trace })
 }
 
-/// The field `data`; without it a text that says so and has the fields, which is no JSON, so that the entry is
-/// dead-lettered with all that it had.
-fn payload(fields: Vec<Value>) -> Bytes {
-    let mut other = Vec::new();
+/// The field `data`, and what others say about a trace; without it a text that says so and has the fields, which is no
+/// JSON, so that the entry is dead-lettered with all that it had.
+fn content(fields: Vec<Value>) -> (Bytes, Option<Arc<Trace>>) {
+    let (mut data, mut other) = (None, Vec::new());
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next().and_then(bytes), fields.next().and_then(bytes)) {
-        if name == FIELD.as_bytes() {
-            return value.into();
+        if data.is_none() && name == FIELD.as_bytes() {
+            data = Some(value);
+        } else {
+            other.push((name, value));
         }
-        other.extend([b"\n", name.as_slice(), b"=", value.as_slice()].concat());
     }
-    [format!("entry without a field `{FIELD}`:").into_bytes(), other]
-        .concat()
-        .into()
+    let trace = trace(other.iter().filter_map(text));
+    let payload = data.unwrap_or_else(|| {
+        let field = |(name, value): &(Vec<u8>, Vec<u8>)| [b"\n", &**name, b"=", value].concat();
+        let said = format!("entry without a field `{FIELD}`:").into_bytes();
+        [said, other.iter().flat_map(field).collect()].concat()
+    });
+    (payload.into(), trace)
+}
+
+/// A field, where it is a text.
+fn text((name, value): &(Vec<u8>, Vec<u8>)) -> Option<(&str, &str)> {
+    Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?))
 }
 
 /// How often each entry in an answer to XPENDING was delivered, and to whom.

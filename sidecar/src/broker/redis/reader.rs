@@ -312,6 +312,7 @@ impl Reading {
                 attempts,
                 topic: Arc::clone(&self.member.topic),
                 key: None,
+                trace: entry.trace,
                 payload,
             }
         };
