@@ -13,7 +13,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 /// All of it, in the order of a user's day.
 pub(super) fn run(cluster: &Cluster) -> Result<()> {
-    setup::brokers(cluster, "examples/datacenter/brokers")?;
+    setup::servers(cluster, "examples/datacenter/brokers")?;
     apply(cluster)?;
     rows_of_two_windows(cluster)?;
     the_last_window_in_the_status(cluster)?;

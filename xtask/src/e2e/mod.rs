@@ -38,7 +38,7 @@ pub(crate) struct Run {
 enum Test {
     /// Two brokers, a join, edits, crashes, and nothing left at the end.
     Datacenter,
-    /// MQTT with a password from a Secret, retained results, and no session left at the end.
+    /// A poller of a recorded file, MQTT with a password from a Secret, retained results, and no session left at the end.
     PowerGrid,
 }
 

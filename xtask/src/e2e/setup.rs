@@ -25,8 +25,8 @@ pub(super) fn install(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Applies a folder with brokers, and waits for them.
-pub(super) fn brokers(cluster: &Cluster, folder: &str) -> Result<()> {
+/// Applies a folder with what is not ours, as brokers, and waits for it.
+pub(super) fn servers(cluster: &Cluster, folder: &str) -> Result<()> {
     cluster.say(&format!("kubectl apply -k {folder}"));
     cluster.kubectl.run(&["apply", "-k", &path(folder)])?;
     cluster.kubectl.run(&[
