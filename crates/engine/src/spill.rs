@@ -3,6 +3,7 @@
 //! Runs are no part of what has to survive: a component that comes back is given its messages again, and removes all
 //! runs before. So they are never waited for, and a store that fails loses nothing.
 
+mod keyed;
 mod merged;
 mod reader;
 
@@ -12,11 +13,14 @@ use crate::state::{Batch, State, StateError, Visit};
 use crate::time::Time;
 use crate::tokens;
 
+pub(crate) use keyed::{Home, Keyed, Stored};
 pub(crate) use merged::{Merged, Next};
 pub(crate) use reader::Reader;
 
 /// The first byte of the keys of runs.
 const RUN: u8 = b'r';
+/// The first byte of the keys of values that are read by their keys.
+const KEYED: u8 = b'k';
 /// The first byte of the keys of marks: an end of windows, and a message's hash.
 const MARK: u8 = b'e';
 
@@ -131,6 +135,7 @@ impl Spill {
         let mut batch = Batch::default();
         batch.clear(vec![RUN], vec![RUN + 1]);
         batch.clear(vec![MARK], vec![MARK + 1]);
+        batch.clear(vec![KEYED], vec![KEYED + 1]);
         store.apply(batch)?;
         let block = (memory_budget / BLOCKS).clamp(MIN_BLOCK, MAX_BLOCK);
         Ok(Spill {
@@ -146,6 +151,17 @@ impl Spill {
     /// Bytes that what can be written may take before it is.
     pub(crate) fn share(&self) -> u64 {
         self.share
+    }
+
+    /// Where values go that are read by their keys, and of which so many bytes may be in memory.
+    pub(crate) fn home(&mut self, share: u64) -> Home {
+        self.next += 1;
+        Home {
+            store: self.store.clone(),
+            prefix: [[KEYED].as_slice(), &self.next.to_be_bytes()].concat(),
+            share,
+            used: false,
+        }
     }
 
     /// Bytes that messages may take that were written and are joined; to read them takes as much.

@@ -1,5 +1,7 @@
 //! Windows that outgrow memory: what is gathered goes to the store, and results leave as they are made.
 
+use std::sync::Arc;
+
 use super::budget::Budget;
 use super::shipping::Shipment;
 use super::windows::FIRST;
@@ -72,8 +74,10 @@ fn changing<T>(
 impl Component {
     /// What outgrows memory goes to a store from now on.
     pub(crate) fn spill_to(&mut self, store: Store) -> Result<(), StateError> {
-        if matches!(&*self.role, Role::Join(_)) {
+        let role = Arc::clone(&self.role);
+        if let Role::Join(spec) = &*role {
             self.spill = Some(Spill::new(store, self.budget.limit())?);
+            self.settle_tables(spec);
         }
         Ok(())
     }

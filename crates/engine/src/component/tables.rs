@@ -8,7 +8,8 @@ use crate::ack::{Handle, Messages};
 use crate::aggregate;
 use crate::expr::{Context, Row};
 use crate::id::Id;
-use crate::join::{Closed, Closing, JoinSpec, OpenWindow, Output};
+use crate::join::{Closed, Closing, JoinSpec, OpenWindow, Output, Table};
+use crate::state::StateError;
 use crate::time::Time;
 use crate::value::Value;
 use crate::window::Window;
@@ -48,16 +49,53 @@ impl Component {
         let before = if is_removal {
             table.remove(&key)
         } else {
-            table.put(key, (id, message.token), &self.row)
+            table.put(&key, (id, message.token), &self.row)
         };
         self.budget.sub(Some(message.input), held);
         self.budget.add(Some(message.input), table.bytes());
+        let before = match before {
+            Ok(before) => before,
+            Err(error) => return self.spill_failed(error),
+        };
         if let Some(token) = before {
             self.ack(message.input, token);
         }
         if is_removal {
             self.ack(message.input, message.token);
         }
+    }
+
+    /// Rows of tables that have no room in memory go to the store from now on.
+    pub(super) fn settle_tables(&mut self, spec: &JoinSpec) {
+        let Some(spill) = &mut self.spill else { return };
+        // Windows hold what was looked up, besides.
+        let all = if spec.is_looked_up_at_once() {
+            spill.share()
+        } else {
+            spill.share() / 2
+        };
+        let share = all / spec.keyed_tables().count().max(1) as u64;
+        for input in spec.keyed_tables() {
+            if let Some(table) = self.tables.get_mut(input) {
+                table.settle(spill.home(share));
+            }
+        }
+    }
+
+    /// Takes from the tables what may match a window's messages.
+    pub(super) fn fill(&mut self, spec: &JoinSpec, open: &mut OpenWindow) -> Result<(), StateError> {
+        if self.spill.is_none() {
+            return open.fill(spec, &mut self.tables);
+        }
+        let held = |tables: &[Table]| tables.iter().map(Table::bytes).collect::<Vec<_>>();
+        let before = held(&self.tables);
+        let filled = open.fill(spec, &mut self.tables);
+        // What was in the store may be in memory now, and the other way around.
+        for (input, (before, after)) in before.into_iter().zip(held(&self.tables)).enumerate() {
+            self.budget.sub(Some(input), before.saturating_sub(after));
+            self.budget.add(Some(input), after.saturating_sub(before));
+        }
+        filled
     }
 
     /// Looks the message whose row is at hand up in the tables as they are now, and sends what that gives.
@@ -67,7 +105,9 @@ impl Component {
         open.arrive(spec, input, (|| id, token), &self.row, |error| {
             *errors.entry(error.reason()).or_default() += 1;
         });
-        open.fill(spec, &self.tables);
+        if let Err(error) = self.fill(spec, &mut open) {
+            return self.spill_failed(error);
+        }
         let mut closing = Closing::new(spec, open, &self.uid, 0);
         // One message and a row of each table: a few steps.
         let mut work = u64::MAX;

@@ -209,7 +209,9 @@ impl Component {
     fn begin_closing(&mut self, spec: &JoinSpec) {
         if let Some((slot, mut open)) = self.open.pop_first() {
             self.end_session(slot);
-            open.fill(spec, &self.tables);
+            if let Err(error) = self.fill(spec, &mut open) {
+                return self.spill_failed(error);
+            }
             if let Some(spill) = self.spill.as_mut().filter(|_| open.has_spilled()) {
                 if open.fits(spill) {
                     take_back(spec, &mut open, spill, &mut self.budget);
@@ -217,7 +219,10 @@ impl Component {
                     write_out(spec, std::iter::once(&mut open), spill, &mut self.budget);
                 }
             }
-            let reading = self.spill.as_ref().map_or(0, |spill| open.reading(spill));
+            let looked_up =
+                |open: &OpenWindow| -> u64 { spec.table_inputs().map(|input| open.bytes(input)).sum() };
+            let spill = self.spill.as_ref();
+            let reading = spill.map_or(0, |spill| open.reading(spill) + looked_up(&open));
             self.budget.add(Some(FIRST), reading);
             self.closing = Some(Closing::new(spec, open, &self.uid, reading));
         }

@@ -281,7 +281,7 @@ impl JoinSpec {
     /// Why its windows have to fit into memory even where there is a store, if they have to.
     pub fn fits_or_waits(&self) -> Option<&'static str> {
         match self.windows {
-            _ if self.spills() => None,
+            _ if self.is_looked_up_at_once() || self.spills() => None,
             Windowing::Unbounded => Some("groups that leave by a trigger"),
             _ if self.leaves_early() => Some("groups that are sent before their window ends"),
             _ => Some("messages that are looked up in a Table"),
@@ -318,17 +318,6 @@ impl JoinSpec {
     /// Whether its Stream's messages are looked up in tables as they come.
     pub(crate) fn is_looked_up_at_once(&self) -> bool {
         matches!(self.windows, Windowing::Unbounded) && !self.tables.is_empty()
-    }
-
-    /// Whether an input is a table.
-    pub(crate) fn is_table(&self, input: usize) -> bool {
-        self.tables.iter().any(|table| table.input == input)
-    }
-
-    /// The key of a table's message, whose row `cx` has for every input.
-    pub(crate) fn table_key(&self, input: usize, cx: &Context<'_>) -> Result<Vec<u8>, EvalError> {
-        let table = self.tables.iter().find(|table| table.input == input);
-        table.map_or(Ok(Vec::new()), |table| table.key(cx))
     }
 
     /// In event time, when the messages of each input happened; `None` in receipt time.

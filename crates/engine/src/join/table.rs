@@ -6,11 +6,9 @@
 //! Nothing is joined here. A window that closes, or a message that is looked up at once, takes from the tables what
 //! could match ([`OpenWindow::fill`]), and is joined with that like with anything else.
 
-use std::collections::BTreeMap;
-
 use rustc_hash::FxHashSet;
 
-use super::bound::Single;
+use super::bound::{Bound, Single};
 use super::open::OpenWindow;
 use super::spec::{Clause, JoinSpec, SpecError};
 use crate::aggregate;
@@ -18,7 +16,10 @@ use crate::expr::{self, Context, EvalError, Expr, InputSet, Program, Scope};
 use crate::id::Id;
 use crate::layout::Layout;
 use crate::query::{JoinKind, Query};
-use crate::row::RowBuilder;
+use crate::row::{Row, RowBuilder};
+use crate::spill::{Home, Keyed, Stored};
+use crate::state::StateError;
+use crate::tokens;
 
 /// How a table takes part in a join, before the layouts are known.
 pub(super) struct Unbound {
@@ -34,15 +35,14 @@ pub(super) struct TableSpec {
     pub(super) input: usize,
     key: Program,
     probe: Program,
-    /// The only input that the probe reads. Where there is none, all rows are taken.
-    of: Option<usize>,
+    /// The inputs that the probe reads.
+    of: Vec<usize>,
 }
 
 /// The latest messages of an input, by key. Keys are bytes that sort as the values do.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    rows: BTreeMap<Box<[u8]>, TableRow>,
-    bytes: u64,
+    rows: Keyed<TableRow>,
 }
 
 #[derive(Debug)]
@@ -53,16 +53,46 @@ struct TableRow {
     text: Box<str>,
 }
 
-impl TableRow {
-    fn bytes(&self, key: &[u8]) -> u64 {
-        (key.len() + self.slots.len() + self.text.len() + 2 * size_of::<TableRow>()) as u64
+impl Stored for TableRow {
+    fn bytes(&self) -> u64 {
+        (self.slots.len() + self.text.len()) as u64
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.0);
+        tokens::write(self.token, out);
+        tokens::write(self.slots.len() as u64, out);
+        out.extend_from_slice(&self.slots);
+        out.extend_from_slice(self.text.as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<TableRow> {
+        let (id, mut rest) = bytes.split_first_chunk()?;
+        let token = tokens::read(&mut rest)?;
+        let len = usize::try_from(tokens::read(&mut rest)?).ok()?;
+        let (slots, text) = rest.split_at_checked(len)?;
+        Some(TableRow {
+            id: Id(*id),
+            token,
+            slots: slots.into(),
+            text: std::str::from_utf8(text).ok()?.into(),
+        })
     }
 }
 
 impl Table {
+    /// Rows that have no room in memory go there from now on.
+    pub(crate) fn settle(&mut self, home: Home) {
+        self.rows.settle(home);
+    }
+
     /// Sets the row of a key. Gives the token of the one before it.
-    pub(crate) fn put(&mut self, key: Vec<u8>, (id, token): (Id, u64), row: &RowBuilder) -> Option<u64> {
-        let before = self.remove(&key);
+    pub(crate) fn put(
+        &mut self,
+        key: &[u8],
+        (id, token): (Id, u64),
+        row: &RowBuilder,
+    ) -> Result<Option<u64>, StateError> {
         let (slots, text) = row.parts();
         let row = TableRow {
             id,
@@ -70,25 +100,17 @@ impl Table {
             slots: slots.into(),
             text: text.into(),
         };
-        self.bytes += row.bytes(&key);
-        self.rows.insert(key.into(), row);
-        before
+        Ok(self.rows.put(key, row)?.map(|before| before.token))
     }
 
     /// Takes the row of a key away, and gives its token.
-    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<u64> {
-        let row = self.rows.remove(key)?;
-        self.bytes = self.bytes.saturating_sub(row.bytes(key));
-        Some(row.token)
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Result<Option<u64>, StateError> {
+        Ok(self.rows.remove(key)?.map(|before| before.token))
     }
 
-    /// Bytes that it takes.
+    /// Bytes that it takes in memory.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn get(&self, key: &[u8]) -> Option<&TableRow> {
-        self.rows.get(key)
+        self.rows.bytes()
     }
 }
 
@@ -167,17 +189,21 @@ impl Unbound {
     }
 
     pub(super) fn bind(&self, layouts: &[&Layout]) -> TableSpec {
-        let mut reads = self.probe.inputs().iter();
         TableSpec {
             input: self.input,
             key: self.key.bind(layouts),
             probe: self.probe.bind(layouts),
-            of: reads.next().filter(|_| reads.next().is_none()),
+            of: self.probe.inputs().iter().collect(),
         }
     }
 }
 
 impl TableSpec {
+    /// Whether a window knows the keys of all rows that it needs.
+    pub(super) fn is_keyed(&self) -> bool {
+        self.of.len() < 2
+    }
+
     /// The key of a table's message.
     pub(super) fn key(&self, cx: &Context<'_>) -> Result<Vec<u8>, EvalError> {
         let mut key = Vec::new();
@@ -192,40 +218,97 @@ impl TableSpec {
     }
 }
 
+impl JoinSpec {
+    /// Whether an input is a table.
+    pub(crate) fn is_table(&self, input: usize) -> bool {
+        self.tables.iter().any(|table| table.input == input)
+    }
+
+    /// The tables whose rows are read by their keys alone, and so may be in the store: by input.
+    pub(crate) fn keyed_tables(&self) -> impl Iterator<Item = usize> {
+        let at_once = self.is_looked_up_at_once();
+        let keyed = self
+            .tables
+            .iter()
+            .filter(move |table| at_once || table.is_keyed());
+        keyed.map(|table| table.input)
+    }
+
+    /// Which inputs are tables.
+    pub(crate) fn table_inputs(&self) -> impl Iterator<Item = usize> {
+        self.tables.iter().map(|table| table.input)
+    }
+
+    /// The key of a table's message, whose row `cx` has for every input.
+    pub(crate) fn table_key(&self, input: usize, cx: &Context<'_>) -> Result<Vec<u8>, EvalError> {
+        let table = self.tables.iter().find(|table| table.input == input);
+        table.map_or(Ok(Vec::new()), |table| table.key(cx))
+    }
+}
+
 impl OpenWindow {
     /// Takes from the tables, which are by input, what may match the messages that are here.
-    pub(crate) fn fill(&mut self, spec: &JoinSpec, tables: &[Table]) {
+    pub(crate) fn fill(&mut self, spec: &JoinSpec, tables: &mut [Table]) -> Result<(), StateError> {
         let mut scratch = RowBuilder::default();
         for table in &spec.tables {
-            let Some(all) = tables.get(table.input) else {
+            let Some(all) = tables.get_mut(table.input) else {
                 continue;
             };
-            let rows: Vec<&TableRow> = match table.of {
-                None => all.rows.values().collect(),
-                Some(of) => {
-                    let keys = self.keys(table, of, spec.inputs());
-                    keys.iter().filter_map(|key| all.get(key)).collect()
+            let Some(keys) = self.keys(table, spec) else {
+                for (_, row) in all.rows.in_memory() {
+                    self.fetch(spec, table.input, row, &mut scratch);
                 }
+                continue;
             };
-            for row in rows {
-                scratch.restore(&row.slots, &row.text);
-                // A condition that fails on a table's row fails for each window again: it is counted there.
-                self.arrive(spec, table.input, (|| row.id, row.token), &scratch, |_| {});
+            for key in keys {
+                if let Some(row) = all.rows.get(&key)? {
+                    self.fetch(spec, table.input, row, &mut scratch);
+                }
             }
+        }
+        Ok(())
+    }
+
+    fn fetch(&mut self, spec: &JoinSpec, input: usize, row: &TableRow, scratch: &mut RowBuilder) {
+        scratch.restore(&row.slots, &row.text);
+        // A condition that fails on a table's row fails for each window again: it is counted there.
+        self.arrive(spec, input, (|| row.id, row.token), scratch, |_| {});
+    }
+
+    /// What the messages that are here are looked up by, each once, in their order; `None` if that may be any key. Those that
+    /// have no key are looked at by the join itself, which says why.
+    fn keys(&self, table: &TableSpec, spec: &JoinSpec) -> Option<Vec<Vec<u8>>> {
+        let single = Single {
+            inputs: spec.inputs(),
+            window: self.window,
+        };
+        match table.of.as_slice() {
+            [] => {
+                let key = single.with(&Row::default(), |cx| table.probe(cx));
+                Some(key.into_iter().collect())
+            }
+            [of] => Some(self.keys_of(table, *of, single)),
+            // One message, and a row of each table: what they are looked up by together.
+            of if spec.is_looked_up_at_once() => {
+                let bound: Vec<Bound<'_>> = self.sides.iter().map(|_| Bound::default()).collect();
+                for input in of {
+                    let store = &self.sides.get(*input)?.store;
+                    bound.get(*input)?.set((store.len() > 0).then(|| store.row(0)));
+                }
+                let rows: Vec<&dyn expr::Row> = bound.iter().map(|row| row as &dyn expr::Row).collect();
+                let key = table.probe(&Context::new(&rows));
+                Some(key.into_iter().collect())
+            }
+            _ => None,
         }
     }
 
-    /// What the messages of an input are looked up by, each once, in their order. Those that have no key are looked at
-    /// by the join itself, which says why.
-    fn keys(&self, table: &TableSpec, of: usize, inputs: usize) -> Vec<Vec<u8>> {
+    /// The same of the messages of one input.
+    fn keys_of(&self, table: &TableSpec, of: usize, single: Single) -> Vec<Vec<u8>> {
         let mut seen = FxHashSet::default();
         let mut keys = Vec::new();
         let Some(side) = self.sides.get(of) else {
             return keys;
-        };
-        let single = Single {
-            inputs,
-            window: self.window,
         };
         for row in 0..side.store.len() {
             let row = side.store.row(row);

@@ -54,6 +54,8 @@ pub struct World {
     pub durable: Durable,
     /// What a reading looks like.
     pub payload: fn(&Reading) -> String,
+    /// The key that its broker has for it.
+    pub key: fn(&Reading) -> Option<String>,
     pub now: Time,
     /// What the broker has given, by input.
     pub given: Vec<(usize, Reading)>,
@@ -83,6 +85,7 @@ impl World {
             config,
             disk,
             payload: plain,
+            key: |_| None,
             now: Time(0),
             given: Vec::new(),
             sent: Vec::new(),
@@ -133,7 +136,7 @@ impl World {
                 received: Time(reading.0),
                 attempts: 0,
                 topic: "t",
-                key: None,
+                key: (self.key)(&reading).as_deref(),
                 payload: (self.payload)(&reading).as_bytes(),
             },
             self.now,
