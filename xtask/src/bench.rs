@@ -37,13 +37,16 @@ fn load(built: &Path, measured: &Path) -> Command {
 }
 
 /// What is asked of state on disk: ten million events of a million keys in an hour's window and 64 MiB, a million messages of
-/// each of two inputs joined in as much, and what a group takes when a hundred million events have gone into a thousand.
-const STATE: [&str; 3] = [
+/// each of two inputs joined in as much, a Table some twenty times as large as what it may take of memory and the same in
+/// memory, and what a group takes when a hundred million events have gone into a thousand.
+const STATE: [&str; 5] = [
     "spilled 10000000 1000000 64",
     "joined 1000000 64",
+    "tables 400000 16",
+    "tables 400000 512",
     "groups 100000000 1000",
 ];
-const STATE_SHORT: [&str; 2] = ["spilled 200000 50000 2", "joined 50000 2"];
+const STATE_SHORT: [&str; 3] = ["spilled 200000 50000 2", "joined 50000 2", "tables 32000 2"];
 
 /// Measures windows larger than memory, and puts the figures into docs/state.md.
 pub(crate) fn state() -> Result<()> {

@@ -133,6 +133,36 @@ proptest! {
         prop_assert_eq!(&small.accepted, &large.accepted);
         prop_assert!(small.durable.counters().held_bytes <= large.durable.counters().held_bytes);
     }
+
+    /// Rows that are not replaced any more are found the same in any life.
+    #[test]
+    fn a_death_changes_nothing(
+        at in 0..4usize,
+        window in prop::option::of(Just(Windows::Tumbling { length: LENGTH })),
+        rows in readings(400),
+        asked in prop::collection::vec((0..LENGTH, 0..300u16, 0..1000i32), 0..300),
+        budget in prop_oneof![Just(2_000u64), 2_000..100_000u64],
+        deaths in prop::collection::vec(1..600usize, 1..4),
+    ) {
+        let query = Query { windows: window.unwrap_or(Windows::Unbounded), ..queries().remove(at) };
+        let budget = if window.is_some() { budget + (1 << 20) } else { budget };
+        let mut whole = world(query.clone(), 1 << 30);
+        let mut torn = world(query, budget);
+        torn.deaths.extend(deaths);
+        for world in [&mut whole, &mut torn] {
+            let rows: Vec<_> = rows.iter().filter(|row| row.0 > 0 && fits(world, row)).collect();
+            for row in rows {
+                world.give(row.0, row.1);
+            }
+            let mut asked = asked.clone();
+            asked.sort_unstable();
+            for (at, k, v) in asked {
+                world.give(0, (3 * LENGTH + at, k, v));
+            }
+            world.finish();
+        }
+        prop_assert_eq!(&torn.by_id, &whole.by_id);
+    }
 }
 
 /// Ten times as many keys as fit, each looked up, replaced, looked up again, and half of them removed.

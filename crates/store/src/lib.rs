@@ -3,12 +3,13 @@
 //! One file, one process: whoever opens it second is told so. Changes are in the file once [`State::sync`] returned,
 //! and a crash leaves what the last one left (`docs/decisions/0013-state.md`).
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, Durability, Error, ReadableDatabase as _, TableDefinition};
+use redb::{Builder, Database, Durability, Error, ReadOnlyTable, ReadableDatabase as _, TableDefinition};
 use streaming_engine::state::{Batch, State, StateError, Visit};
 
 /// All of it: keys and values mean something to the engine only.
@@ -28,7 +29,11 @@ pub struct Disk {
     database: Database,
     /// Whether anything was written that is not durable yet.
     dirty: bool,
+    /// What was read from last, until something is written: to begin anew costs more than to read a key.
+    reading: Cell<Option<Entries>>,
 }
+
+type Entries = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 impl fmt::Debug for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,6 +60,7 @@ impl Disk {
             file,
             database,
             dirty: true,
+            reading: Cell::default(),
         };
         // The table is there from now on: reading needs no case without it.
         disk.write(Durability::Immediate, &Batch::default())?;
@@ -67,6 +73,8 @@ impl Disk {
     }
 
     fn try_write(&self, durability: Durability, batch: &Batch) -> Result<(), Error> {
+        // Pages that somebody may read are not used again.
+        self.reading.take();
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(durability)?;
         {
@@ -84,20 +92,30 @@ impl Disk {
         Ok(transaction.commit()?)
     }
 
+    fn read<T>(&self, read: impl FnOnce(&Entries) -> Result<T, Error>) -> Result<T, Error> {
+        let table = match self.reading.take() {
+            Some(table) => table,
+            None => self.database.begin_read()?.open_table(ENTRIES)?,
+        };
+        let found = read(&table);
+        self.reading.set(Some(table));
+        found
+    }
+
     fn try_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let table = self.database.begin_read()?.open_table(ENTRIES)?;
-        Ok(table.get(key)?.map(|value| value.value().to_vec()))
+        self.read(|table| Ok(table.get(key)?.map(|value| value.value().to_vec())))
     }
 
     fn try_scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), Error> {
-        let table = self.database.begin_read()?.open_table(ENTRIES)?;
-        for entry in table.range(prefix.max(from)..)? {
-            let (key, value) = entry?;
-            if !key.value().starts_with(prefix) || visit(key.value(), value.value()).is_break() {
-                break;
+        self.read(|table| {
+            for entry in table.range(prefix.max(from)..)? {
+                let (key, value) = entry?;
+                if !key.value().starts_with(prefix) || visit(key.value(), value.value()).is_break() {
+                    break;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //!     state spilled EVENTS KEYS MIB    EVENTS of KEYS in one window of an hour, within a budget of MIB, with a store
 //!     state groups EVENTS KEYS         EVENTS of KEYS in one window, without a store
 //!     state joined ROWS MIB            ROWS of each of two inputs in one window, joined within a budget of MIB, with a store
+//!     state tables KEYS MIB            a Table of KEYS rows, put in, looked up and replaced, within a budget of MIB, with a store
 //!
 //! It prints one row of a table, and fails if a result is wrong or more memory was taken than there should be.
 //! `cargo xtask bench state` runs it and keeps the rows.
@@ -16,6 +17,7 @@
 )]
 
 mod joined;
+mod tables;
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -154,8 +156,10 @@ fn memory(line: &str) -> Outcome<f64> {
 fn main() -> Outcome<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| -> Outcome<u64> { Ok(args.get(at).ok_or("an argument is missing")?.parse()?) };
-    if args.first().is_some_and(|which| which == "joined") {
-        return joined::run(number(1)?, number(2)? * MIB);
+    match args.first().map(String::as_str) {
+        Some("joined") => return joined::run(number(1)?, number(2)? * MIB),
+        Some("tables") => return tables::run(number(1)?, number(2)? * MIB),
+        _ => {}
     }
     let load = Load {
         events: number(1)?,
@@ -164,7 +168,7 @@ fn main() -> Outcome<()> {
     match args.first().map(String::as_str) {
         Some("spilled") => run(load, Some(number(3)? * MIB)),
         Some("groups") => run(load, None),
-        _ => Err("`spilled`, `groups` or `joined`?".into()),
+        _ => Err("`spilled`, `groups`, `joined` or `tables`?".into()),
     }
 }
 
