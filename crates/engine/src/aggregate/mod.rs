@@ -26,7 +26,7 @@ use crate::layout::Layout;
 use crate::value::Value;
 
 pub(crate) use merge::Merge;
-pub(crate) use previous::{Kept, Previous};
+pub(crate) use previous::Previous;
 
 pub use group::Group;
 pub use groups::Groups;

@@ -74,17 +74,16 @@ impl Component {
                 while let Some(first) = self.settling.first_entry()
                     && until.is_none_or(|until| first.key().0 < until)
                 {
-                    let ((_, group), messages) = first.remove_entry();
-                    self.done(group, messages);
+                    let messages = first.remove();
+                    self.done(messages);
                 }
             }
-            _ => self.done(group, messages),
+            _ => self.done(messages),
         }
     }
 
     /// Nothing depends on messages of a group any more.
-    fn done(&mut self, group: GroupId, messages: Messages) {
-        self.lookback.settled(group);
+    fn done(&mut self, messages: Messages) {
         self.budget.sub(None, messages.bytes());
         let messages = if self.shares.is_empty() {
             messages

@@ -1,62 +1,50 @@
-//! What groups came to in their last windows, as long as `previous` may ask: it is kept when its window is done with,
-//! together with that.
+//! What groups came to in their last windows, as long as `previous` may ask: those that were asked for lately in memory,
+//! and all in the store, by the time that the messages go that it was made of.
 
-use rustc_hash::FxHashMap;
+use super::{Component, Role};
+use crate::spill::{Home, Store};
+use crate::state::StateError;
+use crate::time::Time;
+use crate::window::Windowing;
 
-use super::Component;
-use crate::ack::GroupId;
-use crate::aggregate::{Kept, Previous};
-
-/// What groups came to, and what of it is to be kept.
-#[derive(Debug, Default)]
-pub(super) struct Lookback {
-    pub(super) previous: Previous,
-    /// By what waits for a window's results: what the window has changed.
-    waiting: FxHashMap<GroupId, Vec<Kept>>,
-    /// What windows that are done with have changed.
-    done: Vec<Kept>,
-    /// Whether anybody keeps it.
-    kept: bool,
-}
-
-impl Lookback {
-    /// A window has closed; its results wait to be accepted.
-    pub(super) fn closed(&mut self, group: GroupId) {
-        let changed = self.previous.closed();
-        if self.kept && !changed.is_empty() {
-            self.waiting.insert(group, changed);
-        }
-    }
-
-    /// They are.
-    pub(super) fn settled(&mut self, group: GroupId) {
-        self.done.extend(self.waiting.remove(&group).unwrap_or_default());
-    }
-}
+/// Of what groups may take in memory, what those of earlier windows may.
+const SHARE: u64 = 4;
 
 impl Component {
-    /// Takes back what was kept of a group in an earlier life, and keeps such things from now on. False if it is
-    /// nothing that was kept.
-    #[must_use]
-    pub(crate) fn recall(&mut self, key: &[u8], past: &[u8]) -> bool {
-        let before = self.lookback.previous.bytes();
-        let known = self.lookback.previous.recall(key, past);
-        self.past_grew(before);
-        known
+    /// What groups came to is in a store from now on, with keys of its own: what an earlier life left there, too.
+    pub(crate) fn look_back_at(&mut self, store: Store, prefix: Vec<u8>) {
+        let Some(spill) = &self.spill else { return };
+        let home = Home {
+            store,
+            prefix,
+            share: spill.share() / SHARE,
+            used: true,
+        };
+        let settled = self.never_again(self.settled);
+        self.previous.settle(home, settled);
     }
 
-    /// Somebody takes [`Component::past`].
-    pub(crate) fn keep_past(&mut self) {
-        self.lookback.kept = true;
+    /// Windows that end by then are not computed again, where it is done as far as that.
+    fn never_again(&self, settled: Time) -> Time {
+        // Of sessions that end together some may be open still.
+        let together =
+            matches!(&*self.role, Role::Join(spec) if matches!(spec.windows(), Windowing::Session(_)));
+        Time(settled.0.saturating_sub(i64::from(together)))
     }
 
-    /// What has to be kept of groups, since the last call: keys and what to [`Component::recall`].
-    pub(crate) fn past(&mut self) -> Vec<Kept> {
-        std::mem::take(&mut self.lookback.done)
+    /// Messages of windows that are done with are about to go: what groups have come to in them is in the store after
+    /// this. `durable` is what [`Component::settled`] was when such messages last went.
+    pub(crate) fn keep_past(&mut self, durable: Option<Time>) -> Result<(), StateError> {
+        if let Some(durable) = durable {
+            self.previous.settled(self.never_again(durable));
+        }
+        self.previous.write()
     }
 
-    pub(super) fn past_grew(&mut self, before: usize) {
-        let grown = self.lookback.previous.bytes().saturating_sub(before);
-        self.budget.add(None, grown as u64);
+    /// Notes what they take in memory now.
+    pub(super) fn past_changed(&mut self, before: u64) {
+        let after = self.previous.bytes();
+        self.budget.add(None, after.saturating_sub(before));
+        self.budget.sub(None, before.saturating_sub(after));
     }
 }

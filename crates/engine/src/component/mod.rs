@@ -34,6 +34,7 @@ pub use effects::{Effect, OverBudget, SendId, Target};
 use rustc_hash::FxHashMap;
 
 use crate::ack::{GroupId, Handle, Ledger, Messages};
+use crate::aggregate::Previous;
 use crate::counters::{Counters, InputCounters};
 use crate::delivery::{Answer, InFlight, Outbox};
 use crate::id::Id;
@@ -48,7 +49,6 @@ use budget::Budget;
 use clock::{Clock, Patience, START};
 use early::Updated;
 use effects::Effects;
-use lookback::Lookback;
 use reorder::{Reorder, Ties};
 use seen::Seen;
 use sessions::Sessions;
@@ -91,7 +91,7 @@ pub struct Component {
     /// When those that have changed are sent.
     update_at: Option<Time>,
     /// What `previous` reads.
-    lookback: Lookback,
+    previous: Previous,
     /// Whether late messages are sent on.
     keeps_late: bool,
     /// When it was last called.
@@ -209,7 +209,7 @@ impl Component {
             settled,
             updated: Updated::new(),
             update_at: None,
-            lookback: Lookback::default(),
+            previous: Previous::default(),
             keeps_late: late,
             now: Time(i64::MIN),
             stuck: false,

@@ -113,7 +113,7 @@ impl Component {
         let mut work = u64::MAX;
         let limit = self.budget.limit();
         let with = (&mut self.spill, &mut work);
-        closing.advance(spec, &self.uid, limit, &mut self.lookback.previous, with);
+        closing.advance(spec, &self.uid, limit, &mut self.previous, with);
         let Closed {
             results,
             failed,

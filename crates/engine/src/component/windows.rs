@@ -151,11 +151,11 @@ impl Component {
         }
         while work > 0 {
             if let Some(mut closing) = self.closing.take() {
-                let (limit, before) = (self.budget.limit(), self.lookback.previous.bytes());
-                let previous = &mut self.lookback.previous;
+                let (limit, before) = (self.budget.limit(), self.previous.bytes());
+                let previous = &mut self.previous;
                 let with = (&mut self.spill, &mut work);
                 let all = closing.advance(spec, &self.uid, limit, previous, with);
-                self.past_grew(before);
+                self.past_changed(before);
                 if self.failure().is_some() {
                     // What was made of the window so far can't be told from all of it.
                     self.closing = Some(closing);
@@ -255,7 +255,6 @@ impl Component {
             }
             None => self.hold(messages),
         };
-        self.lookback.closed(group);
         if self.clock.is_some() || self.unsettled.in_order {
             if time < Time::MAX {
                 self.closed = self.closed.max(time);

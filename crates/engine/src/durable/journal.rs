@@ -42,9 +42,6 @@ const STARTS: &[u8] = b"starts";
 const PAST: u8 = b'p';
 const MEANING: &[u8] = b"looks-back";
 
-/// A group's key, and what is kept of it.
-type Past = (Box<[u8]>, Vec<u8>);
-
 /// Ids of messages that are kept, which are of no meaning elsewhere.
 const KEPT: u8 = b'k';
 
@@ -70,8 +67,9 @@ pub(super) struct Journal {
     acks: VecDeque<Given>,
     /// What is done with, and still written down.
     done: Vec<Range<Number>>,
-    /// What windows that are done with have left to `previous`, and is not written down.
-    past: Vec<Past>,
+    /// How far the component is done: as it was said last, and as it is durable.
+    settled: Option<Time>,
+    settled_durably: Option<Time>,
     /// Ids of the last [`RECENT`] messages, and from which number on.
     recent: FxHashSet<Id>,
     recent_ids: VecDeque<(Number, Id)>,
@@ -125,7 +123,8 @@ impl Journal {
             due: None,
             acks: VecDeque::new(),
             done: Vec::new(),
-            past: Vec::new(),
+            settled: None,
+            settled_durably: None,
             recent: FxHashSet::default(),
             recent_ids: VecDeque::new(),
             decoder: Decoder::new(max_message_bytes),
@@ -330,22 +329,20 @@ impl Journal {
         });
     }
 
+    /// Whether the component is done with any since the last [`Journal::settle`]. A window may be done with when all of
+    /// its messages are needed by others still: that is written down with the next that goes.
+    pub(super) fn is_done_with_any(&self) -> bool {
+        !self.done.is_empty()
+    }
+
     /// What was done with since the last call goes at once.
     /// With it goes how far the component is done, so that it is known of no message less than of all that it shared
     /// a window with.
-    pub(super) fn settle(&mut self, settled: Option<Time>, past: Vec<Past>, now: Time) {
-        // A window may be done with when all of its messages are needed by others still: what is kept of it goes with the
-        // next that goes, and with how far all is done by then.
-        self.past.extend(past);
-        if self.done.is_empty() {
-            return;
-        }
-        for (group, past) in self.past.drain(..) {
-            self.batch.put([&[PAST], &*group].concat(), past);
-        }
+    pub(super) fn settle(&mut self, settled: Option<Time>, now: Time) {
         if let Some(Time(settled)) = settled {
             self.batch.put(SETTLED.to_vec(), settled.to_be_bytes().to_vec());
         }
+        self.settled = settled;
         self.due.get_or_insert(now.plus(WAIT));
         self.join_done();
         let done = std::mem::take(&mut self.done);
@@ -392,6 +389,7 @@ impl Journal {
         self.batch.put(NEXT.to_vec(), self.next.to_be_bytes().to_vec());
         self.state.apply(std::mem::take(&mut self.batch))?;
         self.state.sync()?;
+        self.settled_durably = self.settled;
         self.acks.extend(self.waiting.drain(..));
         self.acks.extend(self.again.drain(..));
         self.waiting_bytes = 0;

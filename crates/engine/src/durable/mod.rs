@@ -61,8 +61,8 @@ impl Durable {
         if let Some(journal) = &mut journal {
             component.spill_to(journal.store())?;
             if let Some(meaning) = looks_back {
-                journal.recall(&meaning, |key, past| component.recall(key, past))?;
-                component.keep_past();
+                let (store, prefix) = journal.past(&meaning)?;
+                component.look_back_at(store, prefix);
             }
             journal.replay(|message| {
                 component.message(message, now);
@@ -188,10 +188,13 @@ impl Durable {
             journal.done(first, count);
         }
         let effect = self.component.poll_effect();
-        if effect.is_none() {
-            // All acks of a window come without a pause: its messages go together or not at all.
-            let past = self.component.past();
-            journal.settle(self.component.settled(), past, self.now);
+        // All acks of a window come without a pause: its messages go together or not at all.
+        if effect.is_none() && journal.is_done_with_any() {
+            if let Err(error) = self.component.keep_past(journal.settled_durably()) {
+                self.fail(error);
+                return None;
+            }
+            journal.settle(self.component.settled(), self.now);
         }
         effect
     }

@@ -11,6 +11,7 @@ use crate::counters::CutShort;
 use crate::expr::{Context, EvalError};
 use crate::id::{self, Id};
 use crate::spill::{Run, Spill};
+use crate::state::StateError;
 use crate::window::Window;
 
 /// The groups of a window that closes.
@@ -98,23 +99,22 @@ impl Grouping {
         while *work > 0 && !encoder.has_to_leave() {
             let next = match left.next(spec, spill, work) {
                 Ok(next) => next,
-                Err(error) => {
-                    if let Some(spill) = spill {
-                        spill.fail(error);
-                    }
-                    *work = 0;
-                    return Ok(false);
-                }
+                Err(error) => return Ok(stopped(error, spill, work)),
             };
             let (group, more) = next;
             let Some((key, group)) = group else {
                 return full.filter(|_| !more).map_or(Ok(!more), Err);
             };
             let bounds = Some((window.start, window.end));
-            let before = previous.before(&key, window).map(Vec::from);
+            let before = match previous.before(&key, window) {
+                Ok(before) => before,
+                Err(error) => return Ok(stopped(error, spill, work)),
+            };
             let result = GroupResult::new(spec, &key, &group, bounds, before.as_deref());
-            if spec.looks_back().is_some() {
-                previous.set(&key, window, result.next_previous());
+            if spec.looks_back().is_some()
+                && let Err(error) = previous.set(&key, window, result.next_previous())
+            {
+                return Ok(stopped(error, spill, work));
             }
             if full.is_some() {
                 continue;
@@ -134,6 +134,15 @@ impl Grouping {
         }
         Ok(false)
     }
+}
+
+/// The store can't be used: no more is done, and that were not all.
+fn stopped(error: StateError, spill: &mut Option<Spill>, work: &mut u64) -> bool {
+    if let Some(spill) = spill {
+        spill.fail(error);
+    }
+    *work = 0;
+    false
 }
 
 /// What stands for a group whose `select` failed: what it groups by.

@@ -78,6 +78,18 @@ impl Home {
         [&self.prefix, key].concat()
     }
 
+    fn change<V: Stored>(&mut self, key: &[u8], value: Option<&V>, batch: &mut Batch) {
+        match value {
+            Some(value) => {
+                let mut encoded = Vec::new();
+                value.encode(&mut encoded);
+                batch.put(self.key(key), encoded);
+                self.used = true;
+            }
+            None => batch.remove(self.key(key)),
+        }
+    }
+
     fn read<V: Stored>(&self, key: &[u8]) -> Result<Option<V>, StateError> {
         if !self.used {
             return Ok(None);
@@ -86,7 +98,11 @@ impl Home {
             return Ok(None);
         };
         let torn = || {
-            StateError("the state's file has no value where one was written; restart the component".into())
+            StateError(
+                "the state has a value that is none; restart the component, and if that is no help, delete the state and \
+                 lose what it remembers"
+                    .into(),
+            )
         };
         V::decode(&bytes).ok_or_else(torn).map(Some)
     }
@@ -121,6 +137,23 @@ impl<V: Stored> Keyed<V> {
     /// Takes the value of a key away.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<Option<V>, StateError> {
         self.replace(key, None)
+    }
+
+    /// Writes what the store has not of these keys. It stays in memory, too.
+    pub(crate) fn write(&mut self, keys: impl Iterator<Item = Box<[u8]>>) -> Result<(), StateError> {
+        let Some(home) = &mut self.home else { return Ok(()) };
+        let mut batch = Batch::default();
+        for key in keys {
+            if let Some(cached) = self.entries.get_mut(&key)
+                && std::mem::take(&mut cached.changed)
+            {
+                home.change(&key, cached.value.as_ref(), &mut batch);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        home.store.apply(batch)
     }
 
     /// Those in memory, in the order of keys: all of them, if they have no other home.
@@ -191,15 +224,8 @@ impl<V: Stored> Keyed<V> {
                 if std::mem::take(&mut cached.used) {
                     continue;
                 }
-                match &cached.value {
-                    Some(value) if cached.changed => {
-                        let mut encoded = Vec::new();
-                        value.encode(&mut encoded);
-                        batch.put(home.key(key), encoded);
-                        home.used = true;
-                    }
-                    None if cached.changed => batch.remove(home.key(key)),
-                    _ => {}
+                if cached.changed {
+                    home.change(key, cached.value.as_ref(), &mut batch);
                 }
                 gone.push(key.clone());
                 if gone.len() == TOGETHER {

@@ -1,8 +1,9 @@
-//! What is kept beside messages: how far event time is done with, and what `previous` reads.
+//! What is kept beside messages: how far event time is done with, and where what `previous` reads is.
 
 use std::ops::ControlFlow;
 
 use super::{Journal, MEANING, PAST, SETTLED, unreadable};
+use crate::spill::Store;
 use crate::state::StateError;
 use crate::time::Time;
 
@@ -16,24 +17,17 @@ impl Journal {
         Ok(Some(Time(i64::from_be_bytes(bytes))))
     }
 
-    /// Gives what was kept of groups: their keys, and what they came to. `meaning` is what all of it is about.
-    pub(in crate::durable) fn recall(
-        &mut self,
-        meaning: &str,
-        mut give: impl FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StateError> {
+    /// How far the component was done when what it was done with last went for good.
+    pub(in crate::durable) fn settled_durably(&self) -> Option<Time> {
+        self.settled_durably
+    }
+
+    /// Where what groups have come to is kept, and what its keys begin with. `meaning` is what all of it is about.
+    pub(in crate::durable) fn past(&mut self, meaning: &str) -> Result<(Store, Vec<u8>), StateError> {
         let before = self.state.get(MEANING)?;
+        let place = (self.store(), vec![PAST]);
         if before.as_deref() == Some(meaning.as_bytes()) {
-            let mut all = true;
-            self.state.scan(&[PAST], &[PAST], &mut |key, past| {
-                all = give(key.get(1..).unwrap_or_default(), past);
-                if all {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            })?;
-            return if all { Ok(()) } else { Err(unreadable("a group")) };
+            return Ok(place);
         }
         let mut any = false;
         self.state.scan(&[PAST], &[PAST], &mut |_, _| {
@@ -48,6 +42,7 @@ impl Journal {
             )));
         }
         self.batch.put(MEANING.to_vec(), meaning.as_bytes().to_vec());
-        self.sync()
+        self.sync()?;
+        Ok(place)
     }
 }
