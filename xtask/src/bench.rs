@@ -42,8 +42,8 @@ fn load(built: &Path, measured: &Path) -> Command {
 const STATE: [&str; 5] = [
     "spilled 10000000 1000000 64",
     "joined 1000000 64",
-    "tables 400000 16",
-    "tables 400000 512",
+    "tables 500000 16",
+    "tables 500000 512",
     "groups 100000000 1000",
 ];
 const STATE_SHORT: [&str; 3] = ["spilled 200000 50000 2", "joined 50000 2", "tables 32000 2"];

@@ -34,14 +34,14 @@ fn windows() -> impl Strategy<Value = Windows> {
 
 fn readings() -> impl Strategy<Value = Vec<Reading>> {
     let reading = (0..6 * LENGTH, 0..150u16, -1000..1000i32);
-    prop::collection::vec(reading, 0..800).prop_map(|mut readings| {
+    prop::collection::vec(reading, 0..500).prop_map(|mut readings| {
         readings.sort_unstable();
         readings
     })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_is_read_is_the_same_in_any_life(
@@ -163,7 +163,7 @@ fn the_budget_holds_with_more_groups_than_memory() {
 #[test]
 fn a_full_disk_stops_everything_and_loses_nothing() {
     const KEYS: u16 = 600;
-    for writes in (4..).step_by(7) {
+    for writes in (4..).step_by(13) {
         let mut world = World::new(config(
             &["r"],
             looking_back(Windows::Tumbling { length: LENGTH }),
