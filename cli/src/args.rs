@@ -67,7 +67,7 @@ pub(crate) struct Run {
     pub(crate) json: bool,
     /// Say on standard error of each window that closes how many messages each input gave it, how many were filtered
     /// and matched, and which condition turned them away
-    #[arg(long, conflicts_with = "broker")]
+    #[arg(long)]
     pub(crate) explain_windows: bool,
     /// Feed the lines of FILE (or - for standard input), one message each, to a topic (CLUSTERSTREAM/TOPIC) or to
     /// a Stream's; ends when all inputs have ended, unless generators go on
@@ -100,6 +100,10 @@ pub(crate) struct Up {
     /// Print every delivery as one JSON object a line instead of what processors log
     #[arg(long)]
     pub(crate) json: bool,
+    /// Say on standard error of each window that closes how many messages each input gave it, how many were filtered
+    /// and matched, and which condition turned them away
+    #[arg(long)]
+    pub(crate) explain_windows: bool,
     /// Feed the lines of FILE (or - for standard input), one message each, to a topic (CLUSTERSTREAM/TOPIC) or to
     /// a Stream's
     #[arg(long, value_name = "TOPIC=FILE")]

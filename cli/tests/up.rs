@@ -59,6 +59,32 @@ fn a_folder_of_manifests_runs_on_brokers_of_its_own() {
 }
 
 #[test]
+fn windows_are_explained_on_real_brokers_too() {
+    let manifest = channel("raw.n > 1", "{'n': raw.n}").replace("  stream:", "  window: 1s\n  stream:");
+    let dir = folder(&[("p.yaml", &manifest), ("in", "{\"n\": 9}\n")]);
+    let input = format!("raw={}", path(&dir, "in"));
+    let args = [
+        "up",
+        &path(&dir, "p.yaml"),
+        "--explain-windows",
+        "--json",
+        "--input",
+        &input,
+    ];
+    let said = first_lines(spawn(&args, Stdio::null()), |line| {
+        assert_eq!(line["data"], json!([{"n": 9}]));
+        true
+    });
+    let told = [
+        "ch ",
+        ": 1 row",
+        "raw  received       1  filtered       0  matched       1",
+        "raw.n > 1",
+    ];
+    assert!(told.iter().all(|told| said.contains(told)), "{said}");
+}
+
+#[test]
 fn its_brokers_end_with_it_when_it_is_killed() {
     let dir = folder(&[("p.yaml", &channel("true", "raw"))]);
     let mut child = streamctl(&["up", &path(&dir, "p.yaml")])

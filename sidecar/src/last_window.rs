@@ -1,4 +1,5 @@
-//! What the last window that closed did with its messages: what `/lastwindow` says, for the resource's status.
+//! What the last window that closed did with its messages: what `/lastwindow` says, for the resource's status. Who runs the
+//! component in a process of its own may be told of every one.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,6 +7,7 @@ use streaming_engine::component::{Config, Role};
 use streaming_engine::counters::{Counters, WindowReport};
 use streaming_engine::time::Time;
 use streaming_plan::window::{ClosedWindow, WindowCondition, WindowInput};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// The last report, in the words of the manifest.
 #[derive(Debug, Default)]
@@ -13,6 +15,8 @@ pub(crate) struct LastWindow {
     inputs: Vec<String>,
     conditions: Vec<String>,
     last: Mutex<Last>,
+    /// Who is told, and by whom.
+    told: Option<(String, UnboundedSender<(String, WindowReport)>)>,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +28,11 @@ struct Last {
 
 impl LastWindow {
     /// Of a component whose inputs have these variables.
-    pub(crate) fn new(config: &Config, variables: impl Iterator<Item = String>) -> LastWindow {
+    pub(crate) fn new(
+        config: &Config,
+        variables: impl Iterator<Item = String>,
+        told: Option<(String, UnboundedSender<(String, WindowReport)>)>,
+    ) -> LastWindow {
         let conditions = match &config.role {
             Role::Join(spec) => spec.conditions().map(|(_, text)| one_line(text)).collect(),
             _ => Vec::new(),
@@ -33,11 +41,16 @@ impl LastWindow {
             inputs: variables.collect(),
             conditions,
             last: Mutex::default(),
+            told,
         }
     }
 
     /// A window has closed.
     pub(crate) fn closed(&self, report: &WindowReport, counters: &Counters) {
+        if let Some((component, told)) = &self.told {
+            // Who listened may have gone.
+            let _ = told.send((component.clone(), report.clone()));
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let late: Vec<u64> = counters.inputs.iter().map(|input| input.late).collect();
         let inputs = self.inputs.iter().zip(&report.inputs).enumerate();

@@ -97,6 +97,7 @@ impl Args {
             drain: self.drain,
             backoff: Backoff::default(),
             traces: Settings::from_env(),
+            windows: None,
         })
     }
 }

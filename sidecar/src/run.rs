@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streaming_engine::component::Config;
+use streaming_engine::counters::WindowReport;
 use streaming_engine::delivery::Backoff;
 use streaming_engine::durable::Kept;
 use streaming_engine::state::StateError;
 use streaming_plan::{Input, Plan, Protocol};
 use streaming_store::Disk;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -61,6 +62,8 @@ pub struct Options {
     pub backoff: Backoff,
     /// Where spans go, if they go anywhere.
     pub traces: Settings,
+    /// Who is told of every window that closes, with the component's name, if anybody is.
+    pub windows: Option<mpsc::UnboundedSender<(String, WindowReport)>>,
 }
 
 /// A plan that can't be run.
@@ -113,7 +116,8 @@ pub async fn run(
     let recipients = Recipients::new(&plan, &addresses, &client, &publishers)?;
 
     let variables = plan.inputs.iter().map(|input| input.variable.clone());
-    let last_window = Arc::new(LastWindow::new(&config, variables));
+    let told = options.windows.map(|told| (plan.component.name.clone(), told));
+    let last_window = Arc::new(LastWindow::new(&config, variables, told));
     if plan.state.is_some() {
         status.missing_because(&Connection::State, "opening it");
     }

@@ -63,17 +63,18 @@ fn start(args: &args::Run, assembly: Assembly) -> anyhow::Result<ExitCode> {
             style.dim("note:")
         );
     }
-    if !args.broker.is_empty() {
-        let printer = Printer::new(args.json, assembly.workloads.processors.clone(), None);
-        let assembly = place(assembly, args.state.as_deref());
-        return brokers::run(&args.broker, assembly, inputs, args.limit, printer);
-    }
     let clock = Clock::start();
     let limit = args.limit.map(|limit| clock.now().plus(micros(limit)));
     let until = args.limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut printer = Printer::new(args.json, assembly.workloads.processors.clone(), until);
+    let real = !args.broker.is_empty();
+    let processors = assembly.workloads.processors.clone();
+    let mut printer = Printer::new(args.json, processors, until.filter(|_| !real));
     if args.explain_windows {
         printer.explain(Explainer::new(&assembly.plans));
+    }
+    if real {
+        let assembly = place(assembly, args.state.as_deref());
+        return brokers::run(&args.broker, assembly, inputs, args.limit, printer);
     }
     Runner::new(assembly, inputs, clock, limit, printer)?.run()
 }

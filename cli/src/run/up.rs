@@ -59,7 +59,7 @@ pub(crate) fn up(args: &args::Up) -> anyhow::Result<ExitCode> {
         paths: args.paths.clone(),
         limit: args.limit,
         json: args.json,
-        explain_windows: false,
+        explain_windows: args.explain_windows,
         input: args.input.clone(),
         broker: Vec::new(),
         state: None,

@@ -241,6 +241,7 @@ impl Running {
                 max_micros: 20_000,
             },
             traces,
+            windows: None,
         };
         let brokers = brokers.clone();
         let task = tokio::spawn(async move {

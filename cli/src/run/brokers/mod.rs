@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use streaming_engine::counters::WindowReport;
 use streaming_engine::delivery::Backoff;
 use streaming_plan::{Container, Plan};
 use streaming_sidecar::traces::Settings;
@@ -26,6 +27,7 @@ use super::feed::Input;
 use super::printer::Printer;
 use crate::assemble::Assembly;
 use crate::exit;
+use crate::local::Observer as _;
 use connect::Connections;
 use sources::Sources;
 use watch::{Told, Watched};
@@ -75,10 +77,11 @@ async fn pipeline(
         return Ok(exit::PROBLEMS);
     }
     let (tell, mut told) = mpsc::channel(UNPRINTED);
+    let (close, mut closed) = mpsc::unbounded_channel();
     let (stop, stopped) = flag::channel(false);
     let sources = Sources::start(&connections, assembly.workloads.generators, inputs, &stopped).await?;
-    let mut components = components(assembly.plans, &connections, &tell, &stopped).await?;
-    drop(tell);
+    let mut components = components(assembly.plans, &connections, (&tell, &close), &stopped).await?;
+    drop((tell, close));
     let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let over = async {
         match limit {
@@ -98,6 +101,7 @@ async fn pipeline(
             _ = signals.0.recv() => end(&stop),
             _ = signals.1.recv() => end(&stop),
             () = &mut over, if !*stop.borrow() => { stop.send_replace(true); }
+            Some((component, window)) = closed.recv() => printer.window(&component, &window),
             news = told.recv() => match news {
                 Some(news) => {
                     delivered += 1;
@@ -117,6 +121,9 @@ async fn pipeline(
         if printer.is_broken() {
             stop.send_replace(true);
         }
+    }
+    while let Ok((component, window)) = closed.try_recv() {
+        printer.window(&component, &window);
     }
     printer.flush();
     let (published, sent) = sources.finish().await;
@@ -141,7 +148,10 @@ type Running = JoinSet<Result<(), streaming_sidecar::RunError>>;
 async fn components(
     plans: Vec<Plan>,
     connections: &Connections,
-    tell: &mpsc::Sender<Told>,
+    (tell, close): (
+        &mpsc::Sender<Told>,
+        &mpsc::UnboundedSender<(String, WindowReport)>,
+    ),
     stopped: &flag::Receiver<bool>,
 ) -> anyhow::Result<Running> {
     let mut listening = Vec::new();
@@ -178,6 +188,7 @@ async fn components(
             drain: DRAIN,
             backoff: Backoff::default(),
             traces: Settings::default(),
+            windows: Some(close.clone()),
         };
         let mut stopped = stopped.clone();
         let shutdown = async move {
