@@ -110,6 +110,61 @@ fn a_window_that_closes_empty_waits_for_what_has_left_it() {
 }
 
 #[test]
+fn a_session_is_the_same_though_some_of_it_has_left() {
+    let windows = Windows::Session {
+        gap: 5_000,
+        max: 10_000,
+    };
+    let messages = [(0, 0, 1), (1, 4, 2), (2, 8, 3), (3, 12, 4), (4, 40, 5)];
+    let mut whole = open(None, windows, Time(0));
+    whole.recovered(0, Time(0));
+    for message in messages {
+        give(&mut whole, message, Time(0));
+    }
+    let (all, acked) = sent(&mut whole, 9, Time(0));
+    assert_eq!((all.len(), acked), (4, vec![0, 1, 2, 3]));
+    for kept in [false, true] {
+        let disk = MemoryDisk::default();
+        let disk = kept.then_some(&disk);
+        let mut component = open(disk, windows, Time(0));
+        component.recovered(0, Time(0));
+        for message in &messages[..2] {
+            give(&mut component, *message, Time(0));
+        }
+        let (first, acked) = sent(&mut component, 9, Time(0));
+        assert_eq!((&first[..], acked), (&all[..1], vec![]), "its session goes on");
+        component.timeout(Time(1_000_000));
+        sent(&mut component, 0, Time(1_000_000));
+        drop(component);
+        let mut component = open(disk, windows, Time(2_000_000));
+        if !kept {
+            for message in &messages[..2] {
+                give(&mut component, *message, Time(2_000_000));
+            }
+        }
+        component.recovered(0, Time(2_000_000));
+        for message in &messages[2..] {
+            give(&mut component, *message, Time(2_000_000));
+        }
+        assert_eq!(sent(&mut component, 9, Time(2_000_000)).0, all, "kept: {kept}");
+    }
+    // Nor when it has closed, and one of three is accepted.
+    let disk = MemoryDisk::default();
+    let mut component = open(Some(&disk), windows, Time(0));
+    component.recovered(0, Time(0));
+    for message in messages {
+        give(&mut component, message, Time(0));
+    }
+    assert_eq!(sent(&mut component, 1, Time(0)).0, all);
+    component.timeout(Time(1_000_000));
+    sent(&mut component, 0, Time(1_000_000));
+    drop(component);
+    let mut component = open(Some(&disk), windows, Time(2_000_000));
+    component.recovered(0, Time(2_000_000));
+    assert_eq!(sent(&mut component, 9, Time(2_000_000)).0, all);
+}
+
+#[test]
 fn of_messages_that_are_the_same_each_keeps_its_name() {
     for windows in [Windows::Unbounded, Windows::Tumbling { length: 10_000 }] {
         let same = [(0, 1, 1), (1, 1, 1), (2, 5, 2)];

@@ -24,6 +24,13 @@ pub(super) struct Update {
     group: GroupId,
 }
 
+/// By key and start of a session: what waits for that which has left it.
+pub(super) type Left = std::collections::BTreeMap<(Vec<u8>, Time), GroupId>;
+
+fn left_bytes((key, _): &(Vec<u8>, Time)) -> u64 {
+    (key.len() + 64) as u64
+}
+
 /// Bytes of an [`Update`] with its key.
 const UPDATE: u64 = 192;
 
@@ -53,8 +60,13 @@ impl Component {
             return;
         };
         let time = if slot.end < Time::MAX { slot.end } else { at };
-        let group = self.hold(Messages::Many(vec![tokens.into_iter().collect()]));
-        if self.clock.is_some() && slot.end < Time::MAX {
+        let session = matches!(spec.windows(), Windowing::Session(_));
+        let group = if session {
+            self.keep_with_session(slot, input, &tokens)
+        } else {
+            self.hold(Messages::Many(vec![tokens.into_iter().collect()]))
+        };
+        if !session && self.clock.is_some() && slot.end < Time::MAX {
             // Its window may close with nothing left in it, and is not done with before this is accepted.
             self.unsettled.insert(group, slot.end);
         }
@@ -72,7 +84,10 @@ impl Component {
             let letter = self.failed_row(row, self.now);
             self.send_dead_letter(letter, group, input, self.now);
         }
-        self.release(group);
+        // Of a session all is done with together, after its end.
+        if !session {
+            self.release(group);
+        }
     }
 
     /// Sends the groups that have changed, if it is time for that.
@@ -140,6 +155,36 @@ impl Component {
             }
             *of != window
         });
+    }
+
+    /// What has left a session is acked with the rest of it, when all that was made of it is accepted: without some of its
+    /// messages it would have other bounds after a crash.
+    fn keep_with_session(&mut self, slot: &Slot, input: usize, tokens: &[u64]) -> GroupId {
+        if let Some(open) = self.open.get_mut(slot) {
+            let before = open.bytes(input);
+            open.keep(tokens);
+            let after = open.bytes(input);
+            self.budget.add(Some(input), after.saturating_sub(before));
+        }
+        let session = (slot.key.clone(), slot.start);
+        if let Some(group) = self.left.get(&session) {
+            return *group;
+        }
+        let group = self.hold(Messages::Many(Vec::new()));
+        self.budget.add(None, left_bytes(&session));
+        self.left.insert(session, group);
+        group
+    }
+
+    /// A session closes: what of it has left, if anything has.
+    pub(super) fn left_of(&mut self, slot: &Slot) -> Option<GroupId> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let session = (slot.key.clone(), slot.start);
+        let group = self.left.remove(&session)?;
+        self.budget.sub(None, left_bytes(&session));
+        Some(group)
     }
 
     /// A result's id: where windows overlap, one row may be a result of several.

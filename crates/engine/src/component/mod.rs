@@ -47,7 +47,7 @@ use crate::window::{Window, Windowing};
 use acks::Unsettled;
 use budget::Budget;
 use clock::{Clock, Patience, START};
-use early::Updated;
+use early::{Left, Updated};
 use effects::Effects;
 use reorder::{Reorder, Ties};
 use seen::Seen;
@@ -88,6 +88,8 @@ pub struct Component {
     settled: Time,
     /// What was sent of groups whose windows are open.
     updated: Updated,
+    /// What has left sessions that are open.
+    left: Left,
     /// When those that have changed are sent.
     update_at: Option<Time>,
     /// What `previous` reads.
@@ -208,6 +210,7 @@ impl Component {
             settling: BTreeMap::new(),
             settled,
             updated: Updated::new(),
+            left: Left::new(),
             update_at: None,
             previous: Previous::default(),
             keeps_late: late,

@@ -208,6 +208,7 @@ impl Component {
 
     fn begin_closing(&mut self, spec: &JoinSpec) {
         if let Some((slot, mut open)) = self.open.pop_first() {
+            let left = self.left_of(&slot);
             self.end_session(slot);
             if let Err(error) = self.fill(spec, &mut open) {
                 return self.spill_failed(error);
@@ -224,7 +225,9 @@ impl Component {
             let spill = self.spill.as_ref();
             let reading = spill.map_or(0, |spill| open.reading(spill) + looked_up(&open));
             self.budget.add(Some(FIRST), reading);
-            self.closing = Some(Closing::new(spec, open, &self.uid, reading));
+            let mut closing = Closing::new(spec, open, &self.uid, reading);
+            closing.group = left;
+            self.closing = Some(closing);
         }
     }
 

@@ -150,6 +150,15 @@ impl OpenWindow {
         self.window = window;
     }
 
+    /// Messages of groups that have left are acked with the last of the window all the same.
+    pub(crate) fn keep(&mut self, tokens: &[u64]) {
+        if let Some(side) = self.sides.first_mut() {
+            for token in tokens {
+                side.store.push_token(*token);
+            }
+        }
+    }
+
     /// Whether a decoded message fulfils what concerns it alone; if not, it can be in no row. `error` is told of
     /// evaluations that fail.
     pub(crate) fn wants(

@@ -6,7 +6,6 @@ use serde_json::Value;
 use streaming_engine::component::SendId;
 use streaming_engine::delivery::Backoff;
 use streaming_engine::durable::Durable;
-use streaming_engine::query::Windows;
 use streaming_engine::time::Time;
 
 use super::case::Case;
@@ -182,12 +181,10 @@ impl<'a> Flow<'a> {
     }
 
     /// All lives together have made what one had: no row else, and none under two names. A look-up depends on when it
-    /// is made, an MQTT broker may give again some messages of a collection without the others, and a session is another one
-    /// without those that a trigger has sent.
+    /// is made, and an MQTT broker may give again some messages of a collection without the others.
     fn judge_lives(&self) -> Result<(), String> {
         let collects = matches!(self.case.kind, Kind::Trigger { .. });
-        let session = matches!(self.case.kind.windows(), Windows::Session { .. });
-        let torn = collects && !self.case.kept && (session || self.case.brokers.contains(&Broker::Mqtt));
+        let torn = collects && !self.case.kept && self.case.brokers.contains(&Broker::Mqtt);
         let moves = matches!(self.case.kind, Kind::LookUp { .. }) || self.case.is_loose();
         if moves || torn && self.died {
             return Ok(());

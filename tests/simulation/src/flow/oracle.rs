@@ -48,6 +48,8 @@ pub(crate) struct Oracle<'a> {
     /// What went on last.
     last: Option<usize>,
     groups: BTreeMap<Group, Vec<usize>>,
+    /// By start and key of a session: messages that have left it.
+    left: BTreeMap<(i64, Option<Key>), Vec<usize>>,
 }
 
 impl<'a> Oracle<'a> {
@@ -65,6 +67,7 @@ impl<'a> Oracle<'a> {
             heard: i64::MIN,
             last: None,
             groups: BTreeMap::new(),
+            left: BTreeMap::new(),
         }
     }
 
@@ -145,7 +148,8 @@ impl<'a> Oracle<'a> {
 
     /// Whether a message is neither done with nor waits for anybody's answer.
     pub(crate) fn holds(&self, message: usize) -> bool {
-        let collected = self.groups.values().flatten().any(|other| *other == message);
+        let mut collected = self.groups.values().chain(self.left.values()).flatten();
+        let collected = collected.any(|other| *other == message);
         collected
             || self.is_latest(message)
             || self.waiting.contains(&message) && !self.gone.contains(&message)
@@ -313,10 +317,14 @@ impl<'a> Oracle<'a> {
             Fires::Sum(least) => sum(self.case, of).is_some_and(|sum| sum > least),
         };
         if fires {
-            self.send(group);
-            // A session goes on, with nothing in it.
+            // A session goes on, with nothing in it; and what was in it is a part of it.
             if matches!(self.case.kind.windows(), Windows::Session { .. }) {
+                let left = self.left.entry((group.1, group.2)).or_default();
+                left.extend(of);
+                self.send(group);
                 self.groups.insert(group, Vec::new());
+            } else {
+                self.send(group);
             }
         }
     }
@@ -331,6 +339,7 @@ impl<'a> Oracle<'a> {
             .collect();
         for group in ended {
             self.send(group);
+            self.left.remove(&(group.1, group.2));
         }
     }
 
