@@ -114,9 +114,15 @@ impl<'a> Windows<'a> {
 
     /// Everything has come to rest.
     pub(crate) fn judge(&self, component: &Durable) -> Result<(), String> {
-        // What `previous` reads of four groups stays.
-        let most = if self.case.looks_back { 4 * 150 } else { 0 };
         let counters = component.counters();
+        // What `previous` reads of four groups stays: the last two windows of each, or where they are kept as many as may be
+        // computed again as far as was known then.
+        let windows = if self.case.kept { counters.windows + 1 } else { 2 };
+        let most = if self.case.looks_back {
+            4 * (120 + 50 * windows)
+        } else {
+            0
+        };
         if !component.is_idle() || counters.held_bytes > most {
             return Err(format!("something is still held: {counters:?}"));
         }
