@@ -15,8 +15,9 @@ const INTENSITIES: [(&str, f64); 4] = [("05", 187.68), ("10", 189.77), ("15", 18
 
 pub(super) fn run(cluster: &Cluster) -> Result<()> {
     setup::servers(cluster, &format!("{MANIFESTS}/broker"))?;
-    setup::servers(cluster, &format!("{MANIFESTS}/web"))?;
     apply(cluster)?;
+    // A poller may be started before all Streams are there, and anew when they are. So the file comes when they are known.
+    setup::servers(cluster, &format!("{MANIFESTS}/web"))?;
     the_intensities_are_logged(cluster)?;
     the_newest_is_retained(cluster)?;
     what_is_promised(cluster)?;
@@ -30,7 +31,7 @@ fn apply(cluster: &Cluster) -> Result<()> {
     let kubectl = &cluster.kubectl;
     kubectl.run(&["apply", "-k", &path(MANIFESTS)])?;
     let pods = until("all pods are ready", 3 * MINUTE, || {
-        let pods = kubectl.pods("app notin (mosquitto, web)")?;
+        let pods = kubectl.pods("app!=mosquitto")?;
         let is_ready = |ready: &str| ready.split_once('/').is_some_and(|(there, all)| there == all);
         let ready = pods.iter().filter(|pod| is_ready(&pod.ready)).count();
         Ok(if pods.len() == 5 && ready == pods.len() {
