@@ -119,6 +119,7 @@ impl Sidecars {
                 drain: PATIENCE,
                 backoff: Backoff::default(),
                 traces: Settings::default(),
+                windows: None,
             };
             let mut over = sidecars.over.subscribe();
             let shutdown = async move {
