@@ -30,6 +30,10 @@ pub struct Case {
     pub max_deliveries: u32,
     /// Whether the component keeps its messages, and acks them when that is durable.
     pub kept: bool,
+    /// Bytes that it may hold, if they are few.
+    pub budget: Option<u64>,
+    /// How many keys messages have.
+    pub keys: u8,
     /// In the order in which brokers have them.
     pub messages: Vec<Message>,
     /// Steps after which the component dies.
@@ -78,6 +82,8 @@ impl Case {
                 0
             },
             kept,
+            budget: None,
+            keys: 3,
             messages: Vec::new(),
             crashes: Vec::new(),
             kind,
@@ -86,6 +92,7 @@ impl Case {
             let random = &mut SmallRng::seed_from_u64(seed ^ 0x51de);
             case.kind.widen(case.brokers.len(), random);
         }
+        case.confine(&mut SmallRng::seed_from_u64(seed ^ 0xb1d6));
         case.publish(random);
         if case.bound.is_some() && !case.is_loose() {
             let mut messages = std::mem::take(&mut case.messages);
@@ -95,6 +102,22 @@ impl Case {
         }
         case.crashes = crashes(case.messages.len(), random);
         case
+    }
+
+    /// What leaves memory: the rows of tables.
+    fn confine(&mut self, random: &mut SmallRng) {
+        // An input that is paused is not silent, which nobody else knows.
+        let leaves = self.kept && self.idle.is_none() && matches!(self.kind, Kind::LookUp { .. });
+        if leaves && random.random_bool(0.6) {
+            // What windows hold has to fit.
+            let least = if self.kind.windows() == Windows::Unbounded {
+                2
+            } else {
+                32
+            };
+            self.budget = Some(random.random_range(least..2 * least) << 10);
+            self.keys = *pick(random, &[3, 12]);
+        }
     }
 
     /// Whether messages may come behind others that are through.
@@ -133,7 +156,8 @@ impl Case {
                 1..4 if tables => Odd::Tombstone,
                 _ => Odd::No,
             };
-            let k = (odd == Odd::Tombstone || random.random_bool(0.9)).then(|| random.random_range(0..3u8));
+            let k =
+                (odd == Odd::Tombstone || random.random_bool(0.9)).then(|| random.random_range(0..self.keys));
             let v = random.random_bool(0.9).then(|| random.random_range(-3..6i64));
             let named = envelope && odd == Odd::No;
             let delay = match self.bound {

@@ -33,7 +33,7 @@ pub(crate) fn run(seed: u64, trace: bool) -> Result<Stats, String> {
         event_time: case.bound.is_some(),
         dated: case.is_dated(),
         prompt: true,
-        tight: false,
+        tight: case.budget.is_some(),
         pace: 2_000,
     };
     World::new(setting, judge, seed ^ 0xf1_05eed, trace)?.run()
@@ -47,5 +47,6 @@ fn config(case: &Case) -> Result<Config, String> {
     let inputs = vec![input; case.brokers.len()];
     let mut config = Config::new("uid", "/simulation", case.role()?, inputs, case.outputs);
     config.outputs = vec![case.in_flight; case.outputs];
+    config.memory_budget = case.budget.unwrap_or(config.memory_budget);
     Ok(config)
 }
