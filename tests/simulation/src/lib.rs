@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn seeds_that_failed_once_pass() {
         for seed in [
-            11815, 14603, 15358, 36713, 38077, 55962, 70930, 105_289, 1404, 2545, 55, 184, 1578, 1929,
+            11815, 14603, 15358, 36713, 38077, 55962, 70930, 105_289, 1404, 2545, 55, 184, 1578, 1929, 1520,
+            4630, 5_005_554,
         ] {
             let outcome = run(seed, false);
             assert!(outcome.is_ok(), "seed {seed}: {outcome:?}");

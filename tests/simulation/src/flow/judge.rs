@@ -38,6 +38,8 @@ pub(crate) struct Flow<'a> {
     pub(crate) spared: BTreeSet<usize>,
     /// Whether the component has died.
     pub(crate) died: bool,
+    /// Whether it was told, in any life, that no more messages come.
+    pub(crate) flushed: bool,
 }
 
 /// How often something was sent.
@@ -67,6 +69,7 @@ impl<'a> Flow<'a> {
             chances: BTreeMap::new(),
             spared: BTreeSet::new(),
             died: false,
+            flushed: false,
             case,
         }
     }
@@ -110,6 +113,10 @@ impl<'a> Flow<'a> {
 
     /// A life is over: what it has sent is what it had to, in that order, and all of it if it comes to rest.
     pub(crate) fn judge_life(&mut self, at_rest: bool) -> Result<(), String> {
+        // How far time had come by that is kept too, with what was done by then.
+        if self.case.kept && self.flushed {
+            self.oracle.flush();
+        }
         for output in 0..self.case.outputs {
             let made = self.oracle.made.iter();
             let due: Vec<&Value> = made

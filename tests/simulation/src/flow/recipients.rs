@@ -47,6 +47,7 @@ impl Judge for Flow<'_> {
     }
 
     fn flushes(&mut self) {
+        self.flushed = true;
         self.oracle.flush();
     }
 
