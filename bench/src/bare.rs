@@ -1,4 +1,4 @@
-//! What a bridge is measured against: the same messages moved by the same client libraries with the same acks, and
+//! What a bridge is measured against: the same messages moved by client libraries with the same acks, and
 //! nothing done with them. A process of its own, as the sidecar is.
 //!
 //! Each of its batches is published and confirmed, then acked, while the next one is being read.

@@ -11,9 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// # Errors
 /// A filter that can't be understood.
 pub fn start(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
-    // The AMQP client traces whole frames, the one with the password among them.
-    let filter = EnvFilter::try_new(filter)?.add_directive("lapin=off".parse()?);
-    let logs = tracing_subscriber::registry().with(filter);
+    let logs = tracing_subscriber::registry().with(EnvFilter::try_new(filter)?);
     let format = tracing_subscriber::fmt::layer().with_writer(stderr);
     // Whoever calls this twice has logs already.
     let _ = if stderr().is_terminal() {

@@ -6,37 +6,26 @@
 //! Where what is unacked is bounded, the prefetch does that, and is less while messages are large: it counts messages,
 //! but the memory that it fills is bytes.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use futures_util::future::join3;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, Consumer};
+use amq_protocol::protocol::{AMQPClass, basic};
+use amq_protocol::types::{FieldTable, ShortString};
 
 use super::super::pace::Pace;
-use super::source::Feed;
 
 /// Messages in one credit, at most.
 const MOST: usize = 8000;
 
-type Consuming = Pin<Box<dyn Future<Output = lapin::Result<Consumer>> + Send>>;
-
-/// The credit of a source's consumer.
+/// The credit of a source's consumer. Pure.
+#[derive(Debug)]
 pub(super) struct Credit {
     pace: Pace,
     /// What the newest consumer was granted.
     granted: u16,
     /// What the one that is read may still bring, if nothing is acked.
     left: usize,
-    replacement: Option<Replacement>,
+    /// The consumer that is read; `None` while it is being replaced.
+    consumer: Option<String>,
     /// Where something bounds what may be unacked, the prefetch does; it then only follows the sizes of messages.
     bounded: bool,
-}
-
-enum Replacement {
-    Coming(Consuming),
-    Here(Consumer),
 }
 
 impl Credit {
@@ -48,12 +37,19 @@ impl Credit {
             granted: count(pace),
             left: pace.count(),
             pace,
-            replacement: None,
+            consumer: None,
         }
     }
 
+    /// How many messages the newest consumer may bring.
     pub(super) fn granted(&self) -> u16 {
         self.granted
+    }
+
+    /// A consumer of this name begins to bring its messages: the one before has brought all that it had.
+    pub(super) fn begins(&mut self, consumer: String) {
+        self.left = usize::from(self.granted);
+        self.consumer = Some(consumer);
     }
 
     /// A message came from the consumer that is read.
@@ -77,51 +73,15 @@ impl Credit {
         }
     }
 
-    /// Begins to replace the consumer that is read, if its credit is nearly used up or no longer fits the messages.
-    pub(super) fn replace_if_due(&mut self, feed: &Feed, consumer: Option<&Consumer>) {
-        let Some(old) = consumer else {
-            return;
-        };
-        if self.replacement.is_some() || !self.is_due() {
-            return;
+    /// The consumer that is to be replaced, if its credit is nearly used up or no longer fits the messages. A new one is
+    /// [`granted`](Credit::granted) what it may bring.
+    pub(super) fn replace_if_due(&mut self) -> Option<String> {
+        if !self.is_due() {
+            return None;
         }
+        let old = self.consumer.take()?;
         self.granted = count(self.pace);
-        let consuming = consume(
-            feed.channel.clone(),
-            feed.queue.clone(),
-            self.granted,
-            Some(old.tag()),
-        );
-        self.replacement = Some(Replacement::Coming(Box::pin(consuming)));
-    }
-
-    /// Whether the consumer that is read is being replaced.
-    pub(super) fn is_replacing(&self) -> bool {
-        self.replacement.is_some()
-    }
-
-    /// Goes on with the replacement.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> lapin::Result<()> {
-        if let Some(Replacement::Coming(consuming)) = &mut self.replacement
-            && let Poll::Ready(new) = consuming.as_mut().poll(context)
-        {
-            self.replacement = Some(Replacement::Here(new?));
-        }
-        Ok(())
-    }
-
-    /// The new consumer, if it is there; to be read when the old one has given all that it had.
-    pub(super) fn take_new(&mut self) -> Option<Consumer> {
-        match self.replacement.take() {
-            Some(Replacement::Here(new)) => {
-                self.left = usize::from(self.granted);
-                Some(new)
-            }
-            other => {
-                self.replacement = other;
-                None
-            }
-        }
+        Some(old)
     }
 }
 
@@ -129,25 +89,82 @@ fn count(pace: Pace) -> u16 {
     u16::try_from(pace.count().max(1)).unwrap_or(u16::MAX)
 }
 
-/// Begins to consume, in place of an older consumer of the channel if there is one.
-pub(super) async fn consume(
-    channel: Channel,
-    queue: ShortString,
-    prefetch: u16,
-    old: Option<ShortString>,
-) -> lapin::Result<Consumer> {
-    let end = async {
-        match old {
-            Some(tag) => channel.basic_cancel(tag, BasicCancelOptions::default()).await,
-            None => Ok(()),
+/// Ends a consumer. What it was sent before the broker hears of it still comes.
+pub(super) fn cancel(consumer: String) -> Option<AMQPClass> {
+    Some(AMQPClass::Basic(basic::AMQPMethod::Cancel(basic::Cancel {
+        // Its name is the broker's, which fits.
+        consumer_tag: ShortString::try_new(consumer).ok()?,
+        nowait: false,
+    })))
+}
+
+/// Bounds what the consumers that come next may bring.
+pub(super) fn limit(prefetch_count: u16) -> AMQPClass {
+    AMQPClass::Basic(basic::AMQPMethod::Qos(basic::Qos {
+        prefetch_count,
+        global: false,
+    }))
+}
+
+/// Begins a consumer, which the broker names.
+pub(super) fn consume(queue: ShortString) -> AMQPClass {
+    AMQPClass::Basic(basic::AMQPMethod::Consume(basic::Consume {
+        queue,
+        consumer_tag: ShortString::default(),
+        no_local: false,
+        no_ack: false,
+        exclusive: false,
+        nowait: false,
+        arguments: FieldTable::default(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bring(credit: &mut Credit, messages: usize, bytes: usize) {
+        for _ in 0..messages {
+            credit.used(bytes);
         }
-    };
-    let limit = channel.basic_qos(prefetch, BasicQosOptions::default());
-    let options = BasicConsumeOptions::default();
-    let start = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default());
-    // All three are sent at once, in this order.
-    let (ended, limited, consumer) = join3(end, limit, start).await;
-    ended?;
-    limited?;
-    consumer
+        credit.step();
+    }
+
+    #[test]
+    fn a_window_s_consumer_is_replaced_when_its_credit_is_nearly_used_up() {
+        let mut credit = Credit::new(None);
+        assert_eq!(credit.replace_if_due(), None);
+        credit.begins("a".to_owned());
+        assert_eq!((credit.granted(), credit.replace_if_due()), (4, None));
+        bring(&mut credit, 2, 10);
+        assert_eq!(credit.replace_if_due(), None);
+        bring(&mut credit, 1, 10);
+        assert_eq!(credit.replace_if_due().as_deref(), Some("a"));
+        // The new one is granted more, and counted from where it begins.
+        let granted = credit.granted();
+        assert_eq!(granted, 16);
+        bring(&mut credit, 1, 10);
+        assert_eq!(credit.replace_if_due(), None);
+        credit.begins("b".to_owned());
+        assert_eq!(credit.replace_if_due(), None);
+        bring(&mut credit, 12, 10);
+        assert_eq!(credit.replace_if_due().as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn where_acks_free_the_prefetch_only_the_sizes_of_messages_replace_a_consumer() {
+        let mut credit = Credit::new(Some(100));
+        let mut granted = Vec::new();
+        for _ in 0..50 {
+            if credit.replace_if_due().is_some() {
+                granted.push(credit.granted());
+            }
+            credit.begins("a".to_owned());
+            bring(&mut credit, 10, 10);
+        }
+        assert_eq!(granted, [8, 16, 32, 64]);
+        bring(&mut credit, 1, 1 << 20);
+        assert!(credit.replace_if_due().is_some());
+        assert_eq!(credit.granted(), 1);
+    }
 }

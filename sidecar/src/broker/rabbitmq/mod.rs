@@ -8,10 +8,9 @@
 mod acker;
 mod acks;
 mod address;
+mod amqp;
 mod credit;
 mod fault;
-mod network;
-mod ordered;
 mod session;
 mod settings;
 mod sink;
@@ -21,16 +20,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amq_protocol::types::ShortString;
 use async_trait::async_trait;
-use lapin::options::QueueDeleteOptions;
-use lapin::types::ShortString;
-use lapin::{Channel, Queue};
 use tokio::time::Instant;
 
 use self::acker::Acks;
 use self::acks::Ledger;
 use self::address::Address;
+use self::amqp::Channel;
 use self::fault::explain;
+use self::session::Depth;
 use self::settings::Settings;
 use self::sink::Publisher;
 use self::source::{Feed, Reader};
@@ -81,13 +80,13 @@ impl RabbitMq {
         channel: &Channel,
         queue: &ShortString,
         window: bool,
-    ) -> Result<Queue, BrokerError> {
+    ) -> Result<Depth, BrokerError> {
         let start = Instant::now();
         let mut told = false;
         loop {
             let found = session::inspect(channel, queue.clone()).await;
-            let found = found.map_err(|error| explain(&self.settings, &error))?;
-            if !window || found.consumer_count() == 0 {
+            let found = found.map_err(|fault| explain(&self.settings, &fault))?;
+            if !window || found.consumers == 0 {
                 return Ok(found);
             }
             if start.elapsed() > self.settings.dead() {
@@ -114,11 +113,8 @@ impl Broker for RabbitMq {
         let prefetch = self.prefetch(&subscription)?;
         let settings = &self.settings;
         let queue = settings.short(&session::queue_name(&subscription.group, &subscription.topic))?;
-        let connection = Arc::new(session::connect(settings).await?);
-        let channel = connection
-            .create_channel()
-            .await
-            .map_err(|error| explain(settings, &error))?;
+        let connection = session::connect(settings).await?;
+        let channel = Arc::new(session::open(settings, &connection).await?);
         session::declare(
             settings,
             &channel,
@@ -128,16 +124,15 @@ impl Broker for RabbitMq {
         .await?;
         let found = self.inspect(&channel, &queue, prefetch.is_none()).await?;
         let reach = if prefetch.is_some() { u64::MAX } else { REACH };
-        let acks = Acks::new(settings, &connection, &channel, Ledger::new(reach));
+        let acks = Acks::new(settings, &channel, Ledger::new(reach));
         let feed = Feed {
             settings: Arc::clone(settings),
-            connection,
             channel,
             topic: subscription.topic.into(),
             by_key: settings.exchange.name.is_some(),
             queue,
         };
-        let reader = Reader::start(feed, prefetch, found.message_count()).await?;
+        let reader = Reader::start(feed, prefetch, found.messages).await?;
         Ok((Box::new(reader), Box::new(acks)))
     }
 
@@ -149,18 +144,8 @@ impl Broker for RabbitMq {
         let settings = &self.settings;
         let queue = settings.short(&session::queue_name(&consumer.group, &consumer.topic))?;
         let connection = session::connect(settings).await?;
-        let channel = connection
-            .create_channel()
-            .await
-            .map_err(|error| explain(settings, &error))?;
-        // The exchange goes by itself with its last queue, unless it was declared to stay.
-        let unread = QueueDeleteOptions {
-            if_unused: true,
-            ..QueueDeleteOptions::default()
-        };
-        match channel.queue_delete(queue, unread).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(explain(settings, &error)),
-        }
+        let channel = session::open(settings, &connection).await?;
+        let deleted = session::delete(&channel, queue).await;
+        deleted.map_err(|fault| explain(settings, &fault))
     }
 }

@@ -1,55 +1,57 @@
 //! A connection, and what is declared on it: an exchange for each topic, a queue for each group that reads it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::{FieldTable, ShortString};
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
-use lapin::{Channel, Connection, ConnectionProperties, Queue};
+use amq_protocol::protocol::{AMQPClass, exchange, queue};
+use amq_protocol::types::{FieldTable, ShortString};
+use tokio::net::TcpStream;
 
 use super::super::BrokerError;
+use super::super::tls::Socket;
+use super::amqp::{Channel, Connection, Fault, Login};
 use super::fault::explain;
-use super::network;
 use super::settings::Settings;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The client keeps 32 frames of room in each direction.
-const FRAME: u32 = 32 << 10;
 
-/// What a connection is closed with in good order.
-pub(super) const REPLY_SUCCESS: u16 = 200;
+/// What a queue has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Depth {
+    pub(super) messages: u32,
+    pub(super) consumers: u32,
+}
 
 /// Connects and logs in.
-pub(super) async fn connect(settings: &Settings) -> Result<Connection, BrokerError> {
+pub(super) async fn connect(settings: &Settings) -> Result<Arc<Connection>, BrokerError> {
     let address = &settings.address;
     let heartbeat = settings.heartbeat.as_secs().clamp(1, 3600);
-    let uri = AMQPUri {
-        // It is encrypted beneath the client.
-        scheme: AMQPScheme::AMQP,
-        authority: AMQPAuthority {
-            userinfo: AMQPUserInfo {
-                username: address.user.clone(),
-                password: address.password.clone(),
-            },
-            host: address.host.clone(),
-            port: address.port,
-        },
-        vhost: address.vhost.clone(),
-        query: AMQPQueryString {
-            frame_max: Some(FRAME),
-            heartbeat: u16::try_from(heartbeat).ok(),
-            auth_mechanism: settings.external.then_some(SASLMechanism::External),
-            ..AMQPQueryString::default()
-        },
+    let login = Login {
+        user: address.user.clone(),
+        password: address.password.clone(),
+        external: settings.external,
+        vhost: settings.short(&address.vhost)?,
+        heartbeat: u16::try_from(heartbeat).unwrap_or(u16::MAX),
     };
-    let properties = ConnectionProperties::default().with_connection_name("streaming-runtime".into());
-    let runtime = network::runtime(settings.tls.as_ref());
-    let connecting = Connection::connect_uri_with_runtime(uri, properties, runtime);
+    let connecting = async {
+        let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        // What leaves together is written together.
+        stream.set_nodelay(true)?;
+        let socket = Socket::new(stream, settings.tls.as_ref()).await?;
+        Connection::open(socket, login).await
+    };
     match tokio::time::timeout(CONNECT, connecting).await {
-        Ok(connected) => connected.map_err(|error| explain(settings, &error)),
+        Ok(Ok(connection)) => Ok(Arc::new(connection)),
+        Ok(Err(fault)) => Err(explain(settings, &fault)),
         Err(_) => Err(settings.fault("Unreachable", true, "RabbitMQ doesn't answer")),
     }
+}
+
+/// Opens a channel.
+pub(super) async fn open(settings: &Settings, connection: &Arc<Connection>) -> Result<Channel, BrokerError> {
+    let opened = connection.channel().await;
+    opened.map_err(|fault| explain(settings, &fault))
 }
 
 /// The queue of a group that reads a topic.
@@ -66,56 +68,71 @@ pub(super) async fn declare(
     groups: impl IntoIterator<Item = &str>,
 ) -> Result<(), BrokerError> {
     let (exchange, key) = settings.route(topic)?;
-    let options = ExchangeDeclareOptions {
-        // The broker's own are there, and nobody else may declare them.
-        passive: exchange.as_str().starts_with("amq."),
-        durable: settings.exchange.durable,
-        auto_delete: settings.exchange.auto_delete,
-        ..ExchangeDeclareOptions::default()
-    };
-    let kind = settings.exchange.kind.clone();
-    let declared = channel
-        .exchange_declare(exchange.clone(), kind, options, FieldTable::default())
-        .await;
-    declared.map_err(|error| explain(settings, &error))?;
+    let (exchange, key) = (settings.short(exchange)?, settings.short(key)?);
+    let mut asked = vec![AMQPClass::Exchange(exchange::AMQPMethod::Declare(
+        exchange::Declare {
+            // The broker's own are there, and nobody else may declare them.
+            passive: exchange.as_str().starts_with("amq."),
+            exchange: exchange.clone(),
+            kind: settings.exchange.kind.into(),
+            durable: settings.exchange.durable,
+            auto_delete: settings.exchange.auto_delete,
+            internal: false,
+            nowait: false,
+            arguments: FieldTable::default(),
+        },
+    ))];
     for group in groups {
         let queue = settings.short(&queue_name(group, topic))?;
-        let bound = bind(settings, channel, queue, exchange.clone(), key.clone()).await;
-        bound.map_err(|error| explain(settings, &error))?;
+        asked.push(queue_declare(queue.clone(), Some(settings.queue.clone())));
+        asked.push(AMQPClass::Queue(queue::AMQPMethod::Bind(queue::Bind {
+            queue,
+            exchange: exchange.clone(),
+            routing_key: key.clone(),
+            nowait: false,
+            arguments: FieldTable::default(),
+        })));
+    }
+    for method in asked {
+        let answer = channel.call(method).await;
+        answer.map_err(|fault| explain(settings, &fault))?;
     }
     Ok(())
 }
 
-async fn bind(
-    settings: &Settings,
-    channel: &Channel,
-    queue: ShortString,
-    exchange: ShortString,
-    key: ShortString,
-) -> lapin::Result<()> {
-    let options = QueueDeclareOptions {
+/// Declares a queue with these arguments, or without any asks what it has.
+fn queue_declare(queue: ShortString, arguments: Option<FieldTable>) -> AMQPClass {
+    AMQPClass::Queue(queue::AMQPMethod::Declare(queue::Declare {
+        queue,
+        passive: arguments.is_none(),
         durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    channel
-        .queue_declare(queue.clone(), options, settings.queue.clone())
-        .await?;
-    channel
-        .queue_bind(
-            queue,
-            exchange,
-            key,
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        )
-        .await
+        exclusive: false,
+        auto_delete: false,
+        nowait: false,
+        arguments: arguments.unwrap_or_default(),
+    }))
 }
 
 /// Asks how many messages and consumers a queue has.
-pub(super) async fn inspect(channel: &Channel, queue: ShortString) -> lapin::Result<Queue> {
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
+pub(super) async fn inspect(channel: &Channel, queue: ShortString) -> Result<Depth, Fault> {
+    match channel.call(queue_declare(queue, None)).await? {
+        AMQPClass::Queue(queue::AMQPMethod::DeclareOk(found)) => Ok(Depth {
+            messages: found.message_count,
+            consumers: found.consumer_count,
+        }),
+        // What is answered is what was asked, or the connection ends.
+        _ => Err(Fault::Closed),
+    }
+}
+
+/// Deletes a queue that nobody reads. The exchange goes by itself with its last queue, unless it was declared to stay.
+pub(super) async fn delete(channel: &Channel, queue: ShortString) -> Result<(), Fault> {
+    let delete = queue::Delete {
+        queue,
+        if_unused: true,
+        if_empty: false,
+        nowait: false,
     };
-    channel.queue_declare(queue, options, FieldTable::default()).await
+    let deleted = channel.call(AMQPClass::Queue(queue::AMQPMethod::Delete(delete)));
+    deleted.await.map(drop)
 }

@@ -10,14 +10,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::ExchangeKind;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
 use streaming_plan::Protocol;
 
 use super::super::BrokerError;
 use super::super::properties::Properties;
 use super::super::tls::Tls;
 use super::address::Address;
+
+/// The longest name, in bytes.
+pub(super) const NAME: usize = 255;
 
 /// Everything that the connection's properties say. It has secrets, so it can't be printed.
 pub(super) struct Settings {
@@ -39,7 +41,8 @@ pub(super) struct Settings {
 pub(super) struct Exchange {
     /// The one that all topics are routing keys of; without it each topic is an exchange.
     pub(super) name: Option<ShortString>,
-    pub(super) kind: ExchangeKind,
+    /// Its type, as the protocol calls it.
+    pub(super) kind: &'static str,
     pub(super) durable: bool,
     pub(super) auto_delete: bool,
     pub(super) routing_key: ShortString,
@@ -99,11 +102,13 @@ impl Settings {
 
     /// Where what is published to a topic goes: an exchange, and a routing key. With the topic's pattern as the key it is
     /// what a queue is bound by.
-    pub(super) fn route(&self, topic: &str) -> Result<(ShortString, ShortString), BrokerError> {
-        let topic = self.short(topic)?;
+    pub(super) fn route<'m>(&'m self, topic: &'m str) -> Result<(&'m str, &'m str), BrokerError> {
+        if topic.len() > NAME {
+            return Err(self.too_long(topic));
+        }
         Ok(match &self.exchange.name {
-            Some(exchange) => (exchange.clone(), topic),
-            None => (topic, self.exchange.routing_key.clone()),
+            Some(exchange) => (exchange.as_str(), topic),
+            None => (topic, self.exchange.routing_key.as_str()),
         })
     }
 
@@ -114,11 +119,13 @@ impl Settings {
 
     /// A name as AMQP has them: up to 255 bytes.
     pub(super) fn short(&self, name: &str) -> Result<ShortString, BrokerError> {
-        ShortString::try_new(name.to_owned()).map_err(|_| {
-            let start: String = name.chars().take(40).collect();
-            let what = format!("`{start}...` is longer than the 255 bytes that AMQP allows a name");
-            self.fault("NameTooLong", false, what)
-        })
+        ShortString::try_new(name).map_err(|_| self.too_long(name))
+    }
+
+    fn too_long(&self, name: &str) -> BrokerError {
+        let start: String = name.chars().take(40).collect();
+        let what = format!("`{start}...` is longer than the {NAME} bytes that AMQP allows a name");
+        self.fault("NameTooLong", false, what)
     }
 }
 
@@ -139,10 +146,10 @@ fn address(properties: &Properties<'_>) -> Result<Address, BrokerError> {
 
 fn exchange(properties: &Properties<'_>) -> Result<Exchange, BrokerError> {
     let kind = match properties.text("exchangeKind").unwrap_or("fanout") {
-        "fanout" => ExchangeKind::Fanout,
-        "topic" => ExchangeKind::Topic,
-        "direct" => ExchangeKind::Direct,
-        "headers" => ExchangeKind::Headers,
+        "fanout" => "fanout",
+        "topic" => "topic",
+        "direct" => "direct",
+        "headers" => "headers",
         _ => return Err(properties.invalid("exchangeKind", "fanout, topic, direct or headers")),
     };
     let key = properties.text("routingKey").unwrap_or_default().to_owned();
@@ -169,7 +176,7 @@ fn exchange(properties: &Properties<'_>) -> Result<Exchange, BrokerError> {
     }
     Ok(Exchange {
         name,
-        kind: if is_one { ExchangeKind::Topic } else { kind },
+        kind: if is_one { "topic" } else { kind },
         durable: properties.flag("durable")?.unwrap_or(is_one),
         auto_delete: properties.flag("deletedWhenUnused")?.unwrap_or(!is_one),
         routing_key: ShortString::try_new(key)
@@ -210,7 +217,7 @@ mod tests {
     fn an_exchange_is_declared_as_dapr_does() {
         let default = settings(&[("host", "amqp://h")]).unwrap();
         let exchange = &default.exchange;
-        assert_eq!(exchange.kind, ExchangeKind::Fanout);
+        assert_eq!(exchange.kind, "fanout");
         assert!(!exchange.durable && exchange.auto_delete && default.persistent);
         let other = [
             ("host", "amqp://h"),
@@ -226,9 +233,9 @@ mod tests {
     fn one_exchange_for_all_topics_is_a_topic_exchange_that_stays() {
         let one = [("host", "amqp://h"), ("exchange", "plant")];
         let one = settings(&one).unwrap();
-        assert_eq!(one.exchange.kind, ExchangeKind::Topic);
+        assert_eq!(one.exchange.kind, "topic");
         assert!(one.exchange.durable && !one.exchange.auto_delete);
-        assert_eq!(one.route("a.b").unwrap(), ("plant".into(), "a.b".into()));
+        assert_eq!(one.route("a.b").unwrap(), ("plant", "a.b"));
         assert!(one.is_read_by("a.b", "a.*") && !settings(&[]).unwrap().is_read_by("a.b", "a.*"));
         for more in [("exchangeKind", "fanout"), ("routingKey", "k")] {
             assert!(settings(&[("exchange", "plant"), more]).is_err());

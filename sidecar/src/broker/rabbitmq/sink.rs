@@ -4,17 +4,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use amq_protocol::protocol::{AMQPClass, confirm};
 use async_trait::async_trait;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
 use super::super::{BrokerError, Consumer, Outgoing, Sink, clock, headers};
+use super::amqp::{Channel, Fault, Outcome, Publication};
 use super::fault::explain;
-use super::ordered;
 use super::session;
-use super::settings::Settings;
+use super::settings::{NAME, Settings};
 
 pub(super) struct Publisher {
     settings: Arc<Settings>,
@@ -24,10 +22,21 @@ pub(super) struct Publisher {
 }
 
 struct Session {
-    connection: Connection,
-    channel: Channel,
+    channel: Arc<Channel>,
     declared: HashSet<Arc<str>>,
 }
+
+/// Where the messages of a topic go.
+#[derive(Clone, Copy)]
+struct Route<'m> {
+    exchange: &'m str,
+    key: &'m str,
+    /// Somebody is known to read it.
+    is_read: bool,
+}
+
+/// What becomes of a message whose queues are gone.
+const UNROUTABLE: &str = "Unroutable";
 
 impl Publisher {
     pub(super) async fn start(
@@ -56,15 +65,12 @@ impl Publisher {
 
     async fn connect(&self) -> Result<Session, BrokerError> {
         let connection = session::connect(&self.settings).await?;
-        let fault = |error| explain(&self.settings, &error);
-        let channel = connection.create_channel().await.map_err(fault)?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await
-            .map_err(fault)?;
+        let channel = session::open(&self.settings, &connection).await?;
+        let select = confirm::AMQPMethod::Select(confirm::Select { nowait: false });
+        let selected = channel.call(AMQPClass::Confirm(select)).await;
+        selected.map_err(|fault| explain(&self.settings, &fault))?;
         Ok(Session {
-            connection,
-            channel,
+            channel: Arc::new(channel),
             declared: HashSet::new(),
         })
     }
@@ -74,8 +80,7 @@ impl Publisher {
         if session.declared.contains(topic) {
             return Ok(());
         }
-        let channel = session.connection.create_channel().await;
-        let channel = channel.map_err(|error| explain(&self.settings, &error))?;
+        let channel = session::open(&self.settings, session.channel.connection()).await?;
         let read = self.readers(topic);
         for (filter, groups) in read {
             session::declare(
@@ -103,45 +108,56 @@ impl Publisher {
         self.readers(topic).next().is_some()
     }
 
-    /// Sends a message; the outcome is known when the future is done.
-    async fn send(&self, channel: Channel, message: Outgoing) -> Result<(), BrokerError> {
-        let (exchange, key) = self.settings.route(&message.topic)?;
-        let seconds = clock::now().as_millis() / 1000;
-        let mut properties = BasicProperties::default()
-            .with_content_type(message.content_type.into())
-            .with_delivery_mode(if self.settings.persistent { 2 } else { 1 })
-            .with_timestamp(u64::try_from(seconds).unwrap_or_default());
-        if let Ok(id) = ShortString::try_new(message.id.to_string()) {
-            properties = properties.with_message_id(id);
+    /// Where the messages of a topic go, once what it needs is declared.
+    async fn route<'m>(
+        &'m self,
+        session: &mut Session,
+        refused: &mut HashMap<Arc<str>, BrokerError>,
+        topic: &'m Arc<str>,
+    ) -> Result<Route<'m>, BrokerError> {
+        if let Some(error) = refused.get(topic) {
+            return Err(error.clone());
         }
-        if let Some(trace) = &message.trace {
-            let mut table = FieldTable::default();
-            for (name, value) in headers(Some(trace)) {
-                table.insert(name.into(), AMQPValue::LongString(value.into()));
-            }
-            properties = properties.with_headers(table);
+        let (exchange, key) = self.settings.route(topic)?;
+        if let Err(error) = self.declare(session, topic).await {
+            refused.insert(Arc::clone(topic), error.clone());
+            return Err(error);
         }
-        let options = BasicPublishOptions {
-            mandatory: self.is_read(&message.topic),
-            ..BasicPublishOptions::default()
-        };
-        let sent = channel
-            .basic_publish(exchange, key, options, &message.payload, properties)
-            .await;
-        let confirmed = match sent {
-            Ok(confirm) => confirm.await,
-            Err(error) => Err(error),
-        };
-        match confirmed.map_err(|error| explain(&self.settings, &error))? {
-            Confirmation::Ack(None) => Ok(()),
-            Confirmation::Ack(Some(_)) => {
+        Ok(Route {
+            exchange,
+            key,
+            is_read: self.is_read(topic),
+        })
+    }
+
+    /// What goes over the wire.
+    fn publication<'m>(&self, message: &'m Outgoing, route: Route<'m>, timestamp: u64) -> Publication<'m> {
+        Publication {
+            exchange: route.exchange,
+            key: route.key,
+            mandatory: route.is_read,
+            content_type: message.content_type,
+            headers: headers(message.trace.as_deref()).collect(),
+            persistent: self.settings.persistent,
+            id: Some(&*message.id).filter(|id| id.len() <= NAME),
+            timestamp,
+            payload: &message.payload,
+        }
+    }
+
+    /// What became of a message, for who published it.
+    fn result(&self, outcome: Outcome, fault: Option<&Fault>) -> Result<(), BrokerError> {
+        match outcome {
+            Outcome::Taken => Ok(()),
+            Outcome::Returned => {
                 let what = "the queues of this topic are gone; they are declared again before the next try";
-                Err(self.settings.fault("Unroutable", true, what))
+                Err(self.settings.fault(UNROUTABLE, true, what))
             }
-            Confirmation::Nack(_) | Confirmation::NotRequested => {
+            Outcome::Refused => {
                 let what = "RabbitMQ could not take responsibility for the message";
                 Err(self.settings.fault("NotConfirmed", true, what))
             }
+            Outcome::Unknown => Err(explain(&self.settings, fault.unwrap_or(&Fault::Closed))),
         }
     }
 }
@@ -150,7 +166,7 @@ impl Publisher {
 impl Sink for Publisher {
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), BrokerError>> {
         let mut slot = self.session.lock().await;
-        let usable = slot.take().filter(|session| session.channel.status().connected());
+        let usable = slot.take().filter(|session| session.channel.fault().is_none());
         let session = match usable {
             Some(session) => Ok(session),
             None => self.connect().await,
@@ -159,52 +175,58 @@ impl Sink for Publisher {
             Ok(session) => session,
             Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
         };
-        if session.connection.status().blocked() {
-            // The client would keep frames in memory until it is over.
+        if session.channel.connection().is_blocked() {
+            // What is sent would be kept in memory until it is over.
             let what = "RabbitMQ takes no messages: it is short of memory or disk space";
             let error = self.settings.fault("BrokerBlocked", true, what);
             *slot = Some(session);
             return batch.iter().map(|_| Err(error.clone())).collect();
         }
-        let mut refused: HashMap<Arc<str>, BrokerError> = HashMap::new();
-        for message in &batch {
-            if !refused.contains_key(&message.topic)
-                && let Err(error) = self.declare(&mut session, &message.topic).await
-            {
-                refused.insert(Arc::clone(&message.topic), error);
+        let mut results = vec![Ok(()); batch.len()];
+        let (mut sending, mut places) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        let mut refused = HashMap::new();
+        let mut last: Option<(&Arc<str>, Result<Route<'_>, BrokerError>)> = None;
+        let seconds = u64::try_from(clock::now().as_millis() / 1000).unwrap_or_default();
+        for (place, message) in batch.iter().enumerate() {
+            let route = match last.take() {
+                Some((topic, route)) if *topic == message.topic => route,
+                _ => self.route(&mut session, &mut refused, &message.topic).await,
+            };
+            match &route {
+                Ok(route) => {
+                    sending.push(self.publication(message, *route, seconds));
+                    places.push(place);
+                }
+                Err(error) => results[place] = Err(error.clone()),
             }
+            last = Some((&message.topic, route));
         }
-        let channel = session.channel.clone();
+        let channel = Arc::clone(&session.channel);
+        let sent = (!sending.is_empty()).then(|| channel.publish(sending.into_iter()));
         *slot = Some(session);
-        let sending = batch.into_iter().map(|message| {
-            let refusal = refused.get(&message.topic).cloned();
-            let channel = channel.clone();
-            async move {
-                let topic = Arc::clone(&message.topic);
-                let sent = match refusal {
-                    Some(error) => Err(error),
-                    None => self.send(channel, message).await,
-                };
-                sent.map_err(|error| (topic, error))
-            }
-        });
-        let begun = ordered::begin(sending).await;
         // Others may send while this batch waits for its confirms.
         drop(slot);
-        let outcomes = begun.finish().await;
-        let gone = |outcome: &Result<(), (Arc<str>, BrokerError)>| match outcome {
-            Err((topic, error)) if error.reason == "Unroutable" => Some(Arc::clone(topic)),
-            _ => None,
+        let outcomes = match sent {
+            None => return results,
+            Some(Ok(outcomes)) => outcomes.await.map_err(|_| Fault::Closed),
+            Some(Err(fault)) => Err(fault),
         };
-        let gone: Vec<Arc<str>> = outcomes.iter().filter_map(gone).collect();
-        if !gone.is_empty()
+        let (outcomes, fault) = match outcomes {
+            Ok(outcomes) => (outcomes, channel.fault()),
+            Err(fault) => (vec![Outcome::Unknown; places.len()], Some(fault)),
+        };
+        for (place, outcome) in places.into_iter().zip(outcomes) {
+            results[place] = self.result(outcome, fault.as_ref());
+        }
+        let is_gone =
+            |result: &Result<(), BrokerError>| result.as_ref().is_err_and(|error| error.reason == UNROUTABLE);
+        if results.iter().any(is_gone)
             && let Some(session) = &mut *self.session.lock().await
         {
-            session.declared.retain(|topic| !gone.contains(topic));
+            for (message, _) in batch.iter().zip(&results).filter(|(_, result)| is_gone(result)) {
+                session.declared.remove(&message.topic);
+            }
         }
-        outcomes
-            .into_iter()
-            .map(|outcome| outcome.map_err(|(_, error)| error))
-            .collect()
+        results
     }
 }

@@ -9,25 +9,19 @@
 //! connection is closed: who waits for the queue to have no consumer would begin behind what the channel still holds.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use amq_protocol::types::ShortString;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use futures_util::stream::Stream as _;
-use lapin::message::Delivery;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Connection, Consumer};
 use streaming_engine::time::Time;
 
 use super::super::{BrokerError, Message, Received, Source, binary, clock, trace};
-use super::credit::{Credit, consume};
+use super::amqp::{Came, Channel, Delivery, Fault, Value};
+use super::credit::{Credit, cancel, consume, limit};
 use super::fault::explain;
-use super::session::{self, REPLY_SUCCESS};
+use super::session;
 use super::settings::Settings;
 
 /// Messages given at once.
@@ -40,8 +34,7 @@ const QUIET: Duration = Duration::from_secs(1);
 /// What a source reads.
 pub(super) struct Feed {
     pub(super) settings: Arc<Settings>,
-    pub(super) connection: Arc<Connection>,
-    pub(super) channel: Channel,
+    pub(super) channel: Arc<Channel>,
     /// The topic, or where it is a pattern that of the last message.
     pub(super) topic: Arc<str>,
     /// A message's topic is its routing key.
@@ -51,12 +44,10 @@ pub(super) struct Feed {
 
 pub(super) struct Reader {
     feed: Feed,
-    /// `None` between two consumers of one credit.
-    consumer: Option<Consumer>,
     credit: Credit,
     /// Messages that were waiting when the subscription began and haven't come yet; `None` when recovery is over.
     recovering: Option<u32>,
-    /// Taken from the consumer and not given yet.
+    /// Taken from the channel and not given yet.
     next: VecDeque<Received>,
 }
 
@@ -67,66 +58,56 @@ impl Reader {
         prefetch: Option<u16>,
         waiting: u32,
     ) -> Result<Reader, BrokerError> {
-        let credit = Credit::new(prefetch);
-        let consuming = consume(feed.channel.clone(), feed.queue.clone(), credit.granted(), None).await;
-        Ok(Reader {
-            consumer: Some(consuming.map_err(|error| explain(&feed.settings, &error))?),
+        let reader = Reader {
+            credit: Credit::new(prefetch),
             feed,
-            credit,
             recovering: Some(waiting),
             next: VecDeque::new(),
-        })
+        };
+        let started = async {
+            reader.feed.channel.post([limit(reader.credit.granted())])?;
+            reader.feed.channel.call(consume(reader.feed.queue.clone())).await
+        };
+        let started = started.await.map(drop);
+        started.map_err(|fault| reader.explain(&fault))?;
+        Ok(reader)
     }
 
-    /// Takes what has come, or waits for it.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BrokerError>> {
-        let mut deliveries = Vec::new();
-        let mut bytes = 0;
-        self.credit.replace_if_due(&self.feed, self.consumer.as_ref());
-        self.poll_credit(context)?;
-        while deliveries.len() < BATCH && bytes < BATCH_BYTES {
-            let Some(consumer) = &mut self.consumer else {
-                // The old consumer is at its end, and the new one isn't there yet.
-                self.poll_credit(context)?;
-                if self.consumer.is_none() {
-                    break;
-                }
-                continue;
-            };
-            match Pin::new(consumer).poll_next(context) {
-                Poll::Ready(Some(Ok(delivery))) => {
-                    bytes += delivery.data.len();
+    fn explain(&self, fault: &Fault) -> BrokerError {
+        explain(&self.feed.settings, fault)
+    }
+
+    /// Waits for more, and takes it in.
+    async fn more(&mut self) -> Result<(), BrokerError> {
+        if let Some(old) = self.credit.replace_if_due() {
+            let queue = self.feed.queue.clone();
+            let new = [limit(self.credit.granted()), consume(queue)];
+            let posted = self.feed.channel.post(cancel(old).into_iter().chain(new));
+            posted.map_err(|fault| self.explain(&fault))?;
+        }
+        let came = self.feed.channel.read(BATCH, BATCH_BYTES).await;
+        let came = came.map_err(|fault| self.explain(&fault))?;
+        self.take(came)
+    }
+
+    fn take(&mut self, came: Vec<Came>) -> Result<(), BrokerError> {
+        let mut deliveries = Vec::with_capacity(came.len());
+        for came in came {
+            match came {
+                Came::Delivery(delivery) => {
                     self.credit.used(delivery.data.len());
                     deliveries.push(delivery);
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(explain(&self.feed.settings, &error)));
-                }
-                Poll::Ready(None) if self.credit.is_replacing() => {
-                    self.consumer = None;
-                }
-                Poll::Ready(None) => {
+                Came::Consuming(consumer) => self.credit.begins(consumer),
+                Came::Cancelled => {
                     let what = "RabbitMQ ended the subscription: its queue was deleted";
-                    return Poll::Ready(Err(self.feed.settings.fault("SubscriptionEnded", true, what)));
+                    return Err(self.feed.settings.fault("SubscriptionEnded", true, what));
                 }
-                Poll::Pending => break,
             }
         }
-        if deliveries.is_empty() {
-            return Poll::Pending;
-        }
-        self.credit.step();
-        self.sort(deliveries);
-        Poll::Ready(Ok(()))
-    }
-
-    /// Goes on with the replacement of the consumer, if there is one.
-    fn poll_credit(&mut self, context: &mut Context<'_>) -> Result<(), BrokerError> {
-        self.credit
-            .poll(context)
-            .map_err(|error| explain(&self.feed.settings, &error))?;
-        if self.consumer.is_none() {
-            self.consumer = self.credit.take_new();
+        if !deliveries.is_empty() {
+            self.credit.step();
+            self.sort(deliveries);
         }
         Ok(())
     }
@@ -142,9 +123,8 @@ impl Reader {
                     self.recovered(&mut messages);
                 }
             }
-            let key = delivery.routing_key.as_str();
-            if self.feed.by_key && *self.feed.topic != *key {
-                self.feed.topic = key.into();
+            if self.feed.by_key && self.feed.topic != delivery.key {
+                self.feed.topic = Arc::clone(&delivery.key);
             }
             messages.push(message(delivery, &self.feed.topic, now));
             if self.recovering == Some(0) {
@@ -167,28 +147,24 @@ impl Reader {
     /// Nothing came for a while: recovery is over if nothing is left that could come.
     async fn look(&mut self) -> Result<(), BrokerError> {
         let queue = session::inspect(&self.feed.channel, self.feed.queue.clone()).await;
-        let queue = queue.map_err(|error| explain(&self.feed.settings, &error))?;
+        let queue = queue.map_err(|fault| self.explain(&fault))?;
         // What was delivered before the answer is here by now.
-        let came = poll_fn(|context| Poll::Ready(self.poll(context))).await;
-        if let Poll::Ready(outcome) = came {
-            return outcome;
-        }
-        if queue.message_count() == 0 {
+        let came = self.feed.channel.try_read(BATCH, BATCH_BYTES);
+        let came = came.map_err(|fault| self.explain(&fault))?;
+        if queue.messages == 0 && came.is_empty() {
             self.recovered(&mut Vec::new());
         }
-        Ok(())
+        self.take(came)
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Begun here, and before the consumer goes, whose end cancels it as long as the connection is open.
-        let closing = self
-            .feed
-            .connection
-            .close(REPLY_SUCCESS, "the subscription ends".into());
-        // Who has to know that it is closed closes it by leaving.
-        let _ = closing.now_or_never();
+        // Begun here; who has to know that it is closed closes it by leaving.
+        self.feed
+            .channel
+            .connection()
+            .begin_close("the subscription ends");
     }
 }
 
@@ -202,13 +178,11 @@ impl Source for Reader {
             if let Some(received) = self.next.pop_front() {
                 return Ok(received);
             }
-            let recovering = self.recovering.is_some();
-            let polling = poll_fn(|context| self.poll(context));
-            if !recovering {
-                polling.await?;
+            if self.recovering.is_none() {
+                self.more().await?;
                 continue;
             }
-            match tokio::time::timeout(QUIET, polling).await {
+            match tokio::time::timeout(QUIET, self.more()).await {
                 Ok(outcome) => outcome?,
                 Err(_) => self.look().await?,
             }
@@ -218,52 +192,56 @@ impl Source for Reader {
 
 fn message(delivery: Delivery, topic: &Arc<str>, now: Time) -> Message {
     Message {
-        token: delivery.delivery_tag,
+        token: delivery.tag,
         position: Box::default(),
         received: now,
         attempts: attempts(&delivery),
         topic: Arc::clone(topic),
         key: None,
-        trace: trace(headers(&delivery.properties)),
+        trace: trace(texts(&delivery)),
         payload: payload(delivery),
     }
 }
 
-/// The headers that are texts.
-fn headers(properties: &BasicProperties) -> impl Iterator<Item = (&str, &str)> {
-    let headers = properties.headers().as_ref().map(FieldTable::inner);
-    headers.into_iter().flatten().filter_map(|(name, value)| {
-        let AMQPValue::LongString(value) = value else {
-            return None;
-        };
-        Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?))
-    })
+/// A `CloudEvent`'s attributes are headers with a prefix.
+fn payload(mut delivery: Delivery) -> Bytes {
+    let data = Bytes::from(std::mem::take(&mut delivery.data));
+    let Some(properties) = delivery.properties() else {
+        return data;
+    };
+    let mut attributes = texts(&delivery)
+        .filter_map(|(name, value)| {
+            let name = name
+                .strip_prefix("cloudEvents:")
+                .or_else(|| name.strip_prefix("cloudEvents_"))?;
+            Some((name, value))
+        })
+        .peekable();
+    if attributes.peek().is_none() {
+        return data;
+    }
+    binary::structured(attributes, properties.content_type, data)
 }
 
-/// A `CloudEvent`'s attributes are headers with a prefix.
-fn payload(delivery: Delivery) -> Bytes {
-    let attributes = headers(&delivery.properties).filter_map(|(name, value)| {
-        let name = name
-            .strip_prefix("cloudEvents:")
-            .or_else(|| name.strip_prefix("cloudEvents_"))?;
-        Some((name, value))
-    });
-    let mut attributes = attributes.peekable();
-    if attributes.peek().is_none() {
-        return delivery.data.into();
-    }
-    let kind = delivery.properties.content_type().as_ref();
-    binary::structured(attributes, kind.map(ShortString::as_str), delivery.data.into())
+/// The headers of a message that are texts.
+fn texts(delivery: &Delivery) -> impl Iterator<Item = (&str, &str)> {
+    let headers = delivery.properties().into_iter();
+    headers
+        .flat_map(|properties| properties.headers())
+        .filter_map(|(name, value)| match value {
+            Value::Text(text) => Some((name, text)),
+            _ => None,
+        })
 }
 
 /// Quorum queues count deliveries; others only say whether there was one.
 fn attempts(delivery: &Delivery) -> u32 {
-    let headers = delivery.properties.headers().as_ref();
-    let counted = match headers.and_then(|headers| headers.inner().get("x-delivery-count")) {
-        Some(AMQPValue::LongLongInt(count)) => u32::try_from(*count).ok(),
-        Some(AMQPValue::LongInt(count)) => u32::try_from(*count).ok(),
-        Some(AMQPValue::LongUInt(count)) => Some(*count),
-        _ => None,
-    };
+    let counted = delivery.properties().and_then(|properties| {
+        let mut headers = properties.headers();
+        headers.find_map(|header| match header {
+            ("x-delivery-count", Value::Number(count)) => u32::try_from(count).ok(),
+            _ => None,
+        })
+    });
     counted.unwrap_or_default().max(u32::from(delivery.redelivered))
 }
