@@ -1,47 +1,63 @@
-//! What MQTT brokers refuse, as errors that say what to do. Nothing that the client says holds credentials.
+//! What MQTT brokers refuse, as errors that say what to do. None of it holds credentials.
 
 use std::io;
 
-use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError, mqttbytes};
+use rumqttc::{ConnectReturnCode, DisconnectReasonCode};
 
 use super::super::BrokerError;
+use super::frame::Malformed;
 use super::settings::Settings;
 
-/// Turns a client's error into ours.
-pub(super) fn explain(settings: &Settings, error: &ConnectionError) -> BrokerError {
+/// How a connection ends, or doesn't begin.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Io(io::Error),
+    /// The broker ended it without a word.
+    HungUp,
+    /// It doesn't answer.
+    Silent,
+    Refused(ConnectReturnCode),
+    Disconnected(DisconnectReasonCode),
+    Malformed(Malformed),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        Fault::Io(error)
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(error: Malformed) -> Fault {
+        Fault::Malformed(error)
+    }
+}
+
+/// Turns a fault into an error.
+pub(super) fn explain(settings: &Settings, fault: &Fault) -> BrokerError {
     let end = io::Error::from(io::ErrorKind::ConnectionAborted);
-    let cause = match error {
-        ConnectionError::Io(cause)
-        | ConnectionError::MqttState(
-            StateError::Io(cause) | StateError::Deserialization(mqttbytes::Error::Io(cause)),
-        ) => Some(cause),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => Some(&end),
-        _ => None,
-    };
-    if let Some(cause) = cause {
-        let tls = settings.tls.as_ref();
-        if let Some(what) = tls.and_then(|tls| tls.explain(cause)) {
-            return settings.fault("TlsFailed", false, what);
-        }
-        let hint = tls.map_or("", |tls| tls.hint(cause));
-        if matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted)) {
-            let what = format!("the MQTT broker ended the connection{hint}");
+    let cause = match fault {
+        Fault::Io(cause) => cause,
+        Fault::HungUp => &end,
+        Fault::Silent => return settings.fault("Unreachable", true, "the MQTT broker doesn't answer"),
+        Fault::Refused(code) => return refused(settings, *code),
+        Fault::Disconnected(code) => return disconnected(settings, *code),
+        Fault::Malformed(what) => {
+            let what = format!("what the MQTT broker says makes no sense: {what}");
             return settings.fault("ConnectionLost", true, what);
         }
-        let what = format!("can't reach the MQTT broker: {cause}{hint}");
-        return settings.fault("Unreachable", true, what);
+    };
+    let tls = settings.tls.as_ref();
+    if let Some(what) = tls.and_then(|tls| tls.explain(cause)) {
+        return settings.fault("TlsFailed", false, what);
     }
-    match error {
-        ConnectionError::ConnectionRefused(code) => refused(settings, *code),
-        ConnectionError::Timeout(_) => settings.fault("Unreachable", true, "the MQTT broker doesn't answer"),
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
-            disconnected(settings, *reason_code)
-        }
-        ConnectionError::MqttState(StateError::AwaitPingResp) => {
-            settings.fault("Unreachable", true, "the MQTT broker went silent")
-        }
-        _ => settings.fault("ConnectionLost", true, format!("the connection is gone: {error}")),
+    let hint = tls.map_or("", |tls| tls.hint(cause));
+    if matches!(fault, Fault::HungUp) {
+        let what = format!("the MQTT broker ended the connection{hint}");
+        return settings.fault("ConnectionLost", true, what);
     }
+    let what = format!("can't reach the MQTT broker: {cause}{hint}");
+    settings.fault("Unreachable", true, what)
 }
 
 fn refused(settings: &Settings, code: ConnectReturnCode) -> BrokerError {
@@ -74,7 +90,7 @@ fn refused(settings: &Settings, code: ConnectReturnCode) -> BrokerError {
 }
 
 /// Why a broker ended a connection, in its words.
-pub(super) fn disconnected(settings: &Settings, code: DisconnectReasonCode) -> BrokerError {
+fn disconnected(settings: &Settings, code: DisconnectReasonCode) -> BrokerError {
     match code {
         DisconnectReasonCode::SessionTakenOver => settings.fault(
             "SessionTakenOver",

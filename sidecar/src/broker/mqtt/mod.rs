@@ -4,21 +4,33 @@
 //! A packet identifier means something on its connection only, so a lost connection ends a subscription: `receive` and
 //! `ack` fail, and what was unacked comes again to the next one. PUBACKs go in the order of delivery, as the protocol has
 //! it: a message is acked when those before it are done too.
+//!
+//! What is said on a connection is ours, in [`exchange`], which has no socket and no clock: [`outbox`] what is published, [`acks`]
+//! what has come. [`driver`] reads and writes for it. The packets are the client library's, but for those that each message
+//! takes: [`publish`] and its answers in [`packet`].
 
 mod acker;
 mod acks;
+mod driver;
 mod end;
+mod exchange;
 mod fault;
+mod frame;
 mod gate;
-mod kept;
+mod line;
+#[cfg(test)]
+mod model;
 mod older;
+mod outbox;
+mod packet;
+mod publish;
 mod pulse;
+mod ring;
 mod seat;
 mod session;
 mod settings;
 mod sink;
 mod source;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,8 +40,6 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _};
 
 use self::acker::Acks;
-use self::acks::Ledger;
-use self::gate::Gate;
 use self::seat::Seat;
 use self::session::Identity;
 use self::settings::Settings;
@@ -105,16 +115,12 @@ impl Broker for Mqtt {
             }
             None => Identity::alone(&subscription.group, &subscription.topic),
         };
-        let gate = Arc::new(Gate::default());
-        let opened = session::open(&self.settings, &identity, reading, most, &gate).await?;
-        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let opened = session::open(&self.settings, &identity, reading, most).await?;
         let acks = Acks {
             settings: Arc::clone(&self.settings),
             link: Arc::clone(&opened.link),
-            ledger: Arc::clone(&ledger),
-            sent: 0,
         };
-        let reader = Reader::start(&self.settings, opened, &identity, ledger, gate, seat);
+        let reader = Reader::start(&self.settings, opened, seat);
         Ok((Box::new(reader), Box::new(acks)))
     }
 

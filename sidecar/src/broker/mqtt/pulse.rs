@@ -1,16 +1,10 @@
 //! Whether the broker is still at the other end. What stands between may keep a connection open, and answer TCP's questions, when
-//! nothing gets through it any more; so where nothing has come for a while, and more would be read, MQTT's own is asked.
+//! nothing gets through it any more; so where nothing has come for a while, and more would be read, MQTT's own is asked. And
+//! a broker that wants to hear something now and then does. Pure.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
-
-/// PINGREQ, the same in MQTT 5 (3.12) and 3.1.1.
-const QUESTION: &[u8] = &[0xC0, 0];
+use tokio::time::Instant;
 
 /// How long nothing may come.
 #[derive(Clone, Copy, Debug)]
@@ -21,166 +15,137 @@ pub(super) struct Patience {
     pub(super) answer: Duration,
 }
 
-/// A connection that asks, once the broker has said something.
-pub(super) struct Pulse<S> {
-    socket: S,
+/// How long a broker may be silent.
+pub(super) const PATIENCE: Patience = Patience {
+    quiet: Duration::from_secs(10),
+    answer: Duration::from_secs(20),
+};
+
+#[derive(Debug)]
+pub(super) struct Pulse {
     patience: Patience,
-    /// When to ask, or to give up.
-    alarm: Pin<Box<Sleep>>,
-    /// Something has come on this connection: nobody may be asked before that.
-    heard: bool,
-    /// What was written has left: a question doesn't get into the middle of something.
-    between: bool,
-    /// What of the question has not left; `None` if there is none.
-    asked: Option<&'static [u8]>,
+    /// How often the broker wants to hear something.
+    keep_alive: Option<Duration>,
+    /// When something came last, and left.
+    heard: Instant,
+    said: Instant,
+    /// When the broker was asked, if nothing has come since.
+    asked: Option<Instant>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Pulse<S> {
-    pub(super) fn new(socket: S, patience: Patience) -> Pulse<S> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beat {
+    Fine,
+    /// It is time to ask.
+    Ask,
+    /// No answer came.
+    Gone,
+}
+
+impl Pulse {
+    /// Of a connection that stands since now. The broker is to hear something each so many seconds, or doesn't care.
+    pub(super) fn new(patience: Patience, keep_alive: u16, now: Instant) -> Pulse {
+        // Before it is late.
+        let keep_alive = (keep_alive > 0).then(|| Duration::from_secs(keep_alive.into()) * 3 / 4);
         Pulse {
-            socket,
             patience,
-            alarm: Box::pin(sleep(patience.quiet)),
-            heard: false,
-            between: true,
+            keep_alive,
+            heard: now,
+            said: now,
             asked: None,
         }
     }
 
-    fn wake_after(&mut self, time: Duration) {
-        self.alarm.as_mut().reset(Instant::now() + time);
-    }
-
     /// Something has come.
-    fn hear(&mut self) {
-        self.heard = true;
-        // A question whose second byte is on its way still has to leave.
-        self.asked = self.asked.filter(|left| !left.is_empty());
-        self.wake_after(self.patience.quiet);
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = None;
     }
 
-    /// Sends what is left of the question.
-    fn poll_question(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(left) = self.asked.filter(|left| !left.is_empty()) {
-            let sent = ready!(Pin::new(&mut self.socket).poll_write(context, left))?;
-            self.asked = left.get(sent..);
-        }
-        Poll::Ready(Ok(()))
+    /// Something has left.
+    pub(super) fn say(&mut self, now: Instant) {
+        self.said = now;
     }
 
-    /// Asks when it is time to, and fails when the answer doesn't come.
-    fn poll_pulse(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.alarm.as_mut().poll(context).is_ready() {
-            if self.asked.is_some() {
-                let what = "nothing comes from the MQTT broker, and no answer";
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)));
-            }
-            if self.heard && self.between {
-                self.asked = Some(QUESTION);
-                self.wake_after(self.patience.answer);
-            } else {
-                self.wake_after(self.patience.quiet);
+    /// What is to be done now. `listening`: all that came has been read, and more would be.
+    pub(super) fn check(&mut self, listening: bool, now: Instant) -> Beat {
+        if listening {
+            match self.asked {
+                Some(asked) if now >= asked + self.patience.answer => return Beat::Gone,
+                None if now >= self.heard + self.patience.quiet => {
+                    self.asked = Some(now);
+                    self.said = now;
+                    return Beat::Ask;
+                }
+                _ => {}
             }
         }
-        if self.asked.is_some_and(|left| !left.is_empty()) {
-            ready!(self.poll_question(context))?;
-            // If it doesn't all leave now it does with what is written next.
-            if let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(context) {
-                flushed?;
-            }
+        if self.keep_alive.is_some_and(|most| now >= self.said + most) {
+            self.said = now;
+            return Beat::Ask;
         }
-        Poll::Pending
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Pulse<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.socket).poll_read(context, buffer) {
-            Poll::Ready(read) => {
-                self.hear();
-                Poll::Ready(read)
-            }
-            Poll::Pending => self.poll_pulse(context),
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Pulse<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_question(context))?;
-        self.between = false;
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        Beat::Fine
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_question(context))?;
-        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
-        self.between = true;
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+    /// When to check next.
+    pub(super) fn due(&self, listening: bool, now: Instant) -> Instant {
+        let quiet = match self.asked {
+            _ if !listening => now + self.patience.quiet,
+            Some(asked) => asked + self.patience.answer,
+            None => self.heard + self.patience.quiet,
+        };
+        self.keep_alive.map_or(quiet, |most| quiet.min(self.said + most))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-
     use super::*;
 
-    #[tokio::test]
-    async fn who_says_nothing_is_asked_and_given_up_without_an_answer() {
-        let (client, mut broker) = duplex(64);
-        let patience = Patience {
-            quiet: Duration::from_millis(20),
-            answer: Duration::from_millis(200),
-        };
-        let mut client = Pulse::new(client, patience);
-        broker.write_all(b"!").await.unwrap();
-        client.read_exact(&mut [0]).await.unwrap();
+    const TEST: Patience = Patience {
+        quiet: Duration::from_secs(10),
+        answer: Duration::from_secs(20),
+    };
 
-        let answering = async {
-            let mut question = [0; 2];
-            broker.read_exact(&mut question).await.unwrap();
-            assert_eq!(question, *QUESTION);
-            broker.write_all(b"+").await.unwrap();
-        };
-        let mut answer = [0];
-        let (read, ()) = tokio::join!(client.read_exact(&mut answer), answering);
-        assert_eq!((read.unwrap(), answer), (1, *b"+"));
-
-        let error = client.read_exact(&mut [0]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        broker.read_exact(&mut [0; 2]).await.unwrap();
+    fn seconds(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
     }
 
-    #[tokio::test]
-    async fn nobody_is_asked_in_the_middle_of_something() {
-        let (client, mut broker) = duplex(64);
-        let patience = Patience {
-            quiet: Duration::from_millis(5),
-            answer: Duration::from_millis(5),
-        };
-        let mut client = Pulse::new(client, patience);
-        // Nothing has come yet, so however long it takes nothing is wrong.
-        let early = tokio::time::timeout(Duration::from_millis(50), client.read_exact(&mut [0])).await;
-        assert!(early.is_err());
-        broker.write_all(b"!").await.unwrap();
-        client.read_exact(&mut [0]).await.unwrap();
-        client.between = false;
-        let half = tokio::time::timeout(Duration::from_millis(50), client.read_exact(&mut [0])).await;
-        assert!(half.is_err());
-        client.flush().await.unwrap();
-        assert!(client.read_exact(&mut [0]).await.is_err());
+    #[test]
+    fn who_says_nothing_is_asked_and_given_up_without_an_answer() {
+        let start = Instant::now();
+        let at = |second| seconds(start, second);
+        let mut pulse = Pulse::new(TEST, 0, start);
+        assert_eq!(pulse.due(true, start), at(10));
+        assert_eq!(pulse.check(true, at(9)), Beat::Fine);
+        assert_eq!(pulse.check(true, at(10)), Beat::Ask);
+        pulse.hear(at(29));
+        assert_eq!(pulse.check(true, at(38)), Beat::Fine);
+        assert_eq!(pulse.check(true, at(39)), Beat::Ask);
+        assert_eq!(pulse.due(true, at(39)), at(59));
+        assert_eq!(pulse.check(true, at(58)), Beat::Fine);
+        assert_eq!(pulse.check(true, at(59)), Beat::Gone);
+    }
+
+    #[test]
+    fn who_is_not_listened_to_owes_no_answer() {
+        let start = Instant::now();
+        let at = |second| seconds(start, second);
+        let mut pulse = Pulse::new(TEST, 0, start);
+        assert_eq!(pulse.check(false, at(1000)), Beat::Fine);
+        assert_eq!(pulse.due(false, at(1000)), at(1010));
+        assert_eq!(pulse.check(true, at(1001)), Beat::Ask);
+    }
+
+    #[test]
+    fn a_broker_that_wants_to_hear_something_does() {
+        let start = Instant::now();
+        let at = |second| seconds(start, second);
+        let mut pulse = Pulse::new(TEST, 8, start);
+        assert_eq!(pulse.due(false, start), at(6));
+        pulse.say(at(3));
+        assert_eq!(pulse.check(false, at(6)), Beat::Fine);
+        assert_eq!(pulse.check(false, at(9)), Beat::Ask);
+        assert_eq!(pulse.due(false, at(9)), at(15));
     }
 }

@@ -1,31 +1,34 @@
 //! A connection, and the session that the broker keeps for it: from CONNECT until its end, which ends the subscription.
 
-use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use rumqttc::{
-    AckMode, AsyncClient, Broker, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions,
-    Outgoing, Packet, Publish, QoS, RetainForwardRule, StateError, SubscribeFilterInput, SubscribeReasonCode,
+    ConnAck, Connect, ConnectAuth, ConnectProperties, ConnectReturnCode, RetainForwardRule, SubscribeFilter,
+    SubscribeReasonCode,
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::super::BrokerError;
-use super::fault::{disconnected, explain};
-use super::gate::{Gate, Gated, Over};
-use super::kept::{NOTHING, NothingOfOurs};
+use super::driver::{Came, Driver, Shared};
+use super::exchange::Exchange;
+use super::fault::{Fault, explain};
+use super::frame::{Malformed, Version};
+use super::line::{Line, Over};
+use super::outbox::{Limits, Outbox};
+use super::packet::{self, Packet};
+use super::publish::Manner;
+use super::pulse::{self, Pulse};
 use super::settings::{Reading, Settings};
-use super::wire::Wire;
 
 /// How long connecting, and an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Requests that may wait for the connection. They leave together: each by itself would be a call of the system.
-const REQUESTS: usize = 256;
-
-/// Messages that may be unconfirmed. The client has a table of that size, and goes through all of it whenever something leaves.
-const UNCONFIRMED: u16 = 512;
+/// How often a broker hears from who publishes, in seconds.
+const KEEP_ALIVE: u16 = 15;
 
 /// Who a client is for the broker, which keeps what comes for it under this name.
 #[derive(Clone, Debug)]
@@ -62,22 +65,14 @@ pub(super) fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// A connection that is being driven. It is cut when nobody holds this.
+/// A connection that is being driven. It ends when nobody holds this.
 pub(super) struct Link {
-    pub(super) client: AsyncClient,
-    /// PUBACKs that have left.
-    pub(super) acked: watch::Receiver<u64>,
-    driver: JoinHandle<()>,
+    pub(super) shared: Arc<Shared>,
+    /// How many bytes have left.
+    pub(super) left: watch::Receiver<u64>,
     /// Of a connection that reads: says when it is over.
     is_over: Option<watch::Receiver<()>>,
     settings: Arc<Settings>,
-}
-
-impl Link {
-    /// Whether the connection is still there.
-    pub(super) fn is_up(&self) -> bool {
-        !self.driver.is_finished()
-    }
 }
 
 impl Drop for Link {
@@ -85,15 +80,8 @@ impl Drop for Link {
         if let Some(is_over) = self.is_over.take() {
             self.settings.ends(is_over);
         }
-        self.driver.abort();
+        self.shared.close();
     }
-}
-
-/// What comes over a connection.
-pub(super) enum Came {
-    Message(Publish),
-    Subscribed(Vec<SubscribeReasonCode>),
-    Lost(BrokerError),
 }
 
 /// A connection that reads.
@@ -110,36 +98,29 @@ pub(super) async fn open(
     identity: &Identity,
     reading: Reading,
     most: u16,
-    gate: &Arc<Gate>,
 ) -> Result<Opened, BrokerError> {
-    let expiry = if reading.clean { 0 } else { u32::MAX };
-    settings.ended().await;
-    let (over, is_over) = watch::channel(());
-    let over = Arc::new(over);
-    let options = |older| {
-        let mut options = options(settings, &identity.client, (gate, &over), older);
-        options
-            .set_clean_start(reading.clean)
-            .set_session_expiry_interval(Some(expiry))
-            .set_receive_maximum(Some(most))
-            // It publishes nothing, and would keep a table for it.
-            .set_outgoing_inflight_upper_limit(NOTHING)
-            .set_ack_mode(AckMode::Manual)
-            .set_keep_alive(0);
-        if !reading.clean {
-            options.set_session_store(NothingOfOurs { expiry });
-        }
-        options
+    let filter = SubscribeFilter {
+        // What is retained comes when a session begins, and not again each time that it is resumed.
+        retain_forward_rule: RetainForwardRule::OnNewSubscribe,
+        ..SubscribeFilter::new(identity.filter.as_str(), reading.qos)
     };
-    let (client, driver, resumed) = connect(settings, options).await?;
-    let filter = SubscribeFilterInput::new(identity.filter.clone(), reading.qos);
-    // What is retained comes when a session begins, and not again each time that it is resumed.
-    let filter = filter.retain_forward_rule(RetainForwardRule::OnNewSubscribe);
-    client.subscribe_many([filter]).await.map_err(|_| {
+    let no_topic = || {
         let what = format!("`{}` is no topic that MQTT has", identity.topic);
         settings.fault("InvalidTopic", false, what)
-    })?;
-    let (link, came) = drive(settings, client, driver, Some((Arc::clone(gate), is_over)));
+    };
+    if !rumqttc::valid_filter(&identity.filter) {
+        return Err(no_topic());
+    }
+    settings.ended().await;
+    let (over, is_over) = watch::channel(());
+    let expiry = if reading.clean { 0 } else { u32::MAX };
+    let connect = greeting(&identity.client, reading.clean, Some(expiry), Some(most));
+    let connected = connect_to(settings, &connect, &Arc::new(over)).await?;
+    let resumed = connected.answer.session_present;
+    let (out, came) = mpsc::unbounded_channel();
+    let link = drive(settings, connected, Some(out), Some(is_over));
+    let subscribed = link.shared.ask(|exchange| exchange.subscribe(filter));
+    subscribed.map_err(|_| no_topic())?;
     Ok(Opened { link, came, resumed })
 }
 
@@ -150,18 +131,13 @@ pub(super) async fn open_publisher(settings: &Arc<Settings>) -> Result<Arc<Link>
         settings.producer,
         RandomState::new().hash_one(settings.port)
     );
-    // Never shut: what comes are answers. Nobody waits for its end.
-    let (gate, over) = (Arc::default(), Arc::new(watch::channel(()).0));
-    let options = |older| {
-        let mut options = options(settings, &name, (&gate, &over), older);
-        options
-            .set_clean_start(true)
-            .set_keep_alive(15)
-            .set_outgoing_inflight_upper_limit(UNCONFIRMED);
-        options
+    let connect = Connect {
+        keep_alive: KEEP_ALIVE,
+        ..greeting(&name, true, None, None)
     };
-    let (client, driver, _) = connect(settings, options).await?;
-    Ok(drive(settings, client, driver, None).0)
+    // Nobody waits for its end.
+    let connected = connect_to(settings, &connect, &Arc::new(watch::channel(()).0)).await?;
+    Ok(drive(settings, connected, None, None))
 }
 
 /// Begins the session of a component that isn't there, so that the broker keeps for it what is published.
@@ -170,20 +146,23 @@ pub(super) async fn declare(
     identity: &Identity,
     reading: Reading,
 ) -> Result<(), BrokerError> {
-    let mut opened = open(settings, identity, reading, 1, &Arc::default()).await?;
+    let mut opened = open(settings, identity, reading, 1).await?;
     let subscribed = async {
         loop {
             match opened.came.recv().await {
-                Some(Came::Subscribed(codes)) => return subscribed(settings, &codes),
-                // Unacked, so it comes again.
-                Some(Came::Message(_)) => {}
-                Some(Came::Lost(error)) => return Err(error),
+                // Messages are unacked, so they come again.
+                Some(Came::News(news)) => {
+                    if let Some(codes) = news.subscribed {
+                        return subscribed(settings, &codes);
+                    }
+                }
+                Some(Came::Lost(fault)) => return Err(explain(settings, &fault)),
                 None => return Err(settings.gone()),
             }
         }
     };
     let outcome = tokio::time::timeout(PATIENCE, subscribed).await;
-    outcome.unwrap_or_else(|_| Err(silent(settings)))
+    outcome.unwrap_or_else(|_| Err(explain(settings, &Fault::Silent)))
 }
 
 /// What the answer to a subscription means.
@@ -201,60 +180,95 @@ pub(super) fn subscribed(settings: &Settings, codes: &[SubscribeReasonCode]) -> 
     }
 }
 
-pub(super) fn options(
-    settings: &Settings,
-    client: &str,
-    (gate, over): (&Arc<Gate>, &Over),
-    older: bool,
-) -> MqttOptions {
-    let mut options = MqttOptions::new(client, Broker::tcp(settings.host.as_str(), settings.port));
-    let (tls, gate, over) = (settings.tls.clone(), Arc::clone(gate), Arc::clone(over));
-    options.set_socket_connector(move |address, _| {
-        let connecting = Gated::connect(address, tls.clone(), Arc::clone(&gate), Arc::clone(&over));
-        async move { Ok(Wire::new(connecting.await?, older)) }
-    });
-    match (&settings.user, &settings.password) {
-        (Some(user), Some(password)) => options.set_credentials(user, password.clone()),
-        (Some(user), None) => options.set_username(user),
-        (None, Some(password)) => options.set_password(password.clone()),
-        (None, None) => &mut options,
-    };
-    options
-        .set_connect_timeout(PATIENCE)
-        .set_max_request_batch(REQUESTS);
-    options
+/// What a client says first: its name, whether its session begins afresh, how long that stays, and how many messages it takes
+/// unacked.
+pub(super) fn greeting(client: &str, clean: bool, expiry: Option<u32>, most: Option<u16>) -> Connect {
+    Connect {
+        // A reader's broker would have to wait for its answers behind messages.
+        keep_alive: 0,
+        client_id: client.to_owned(),
+        clean_start: clean,
+        properties: Some(ConnectProperties {
+            session_expiry_interval: expiry,
+            receive_maximum: most,
+            ..ConnectProperties::new()
+        }),
+    }
 }
 
-/// A connection, and whether the broker had a session.
-pub(super) type Connected = (AsyncClient, EventLoop, bool);
+fn login(settings: &Settings) -> ConnectAuth {
+    let username = settings.user.clone();
+    let password = settings.password.clone().map(Bytes::from);
+    match (username, password) {
+        (Some(username), Some(password)) => ConnectAuth::UsernamePassword { username, password },
+        (Some(username), None) => ConnectAuth::Username { username },
+        (None, Some(password)) => ConnectAuth::Password { password },
+        (None, None) => ConnectAuth::None,
+    }
+}
+
+/// A connection whose broker has said yes.
+pub(super) struct Connected {
+    line: Line,
+    /// What has come after that.
+    unread: BytesMut,
+    version: Version,
+    /// How often the broker is to hear something, in seconds.
+    keep_alive: u16,
+    pub(super) answer: ConnAck,
+}
+
+impl Connected {
+    /// The next packet.
+    pub(super) async fn next(&mut self) -> Result<Packet, Fault> {
+        next(&mut self.line, &mut self.unread, self.version).await
+    }
+}
+
+async fn next(line: &mut Line, unread: &mut BytesMut, version: Version) -> Result<Packet, Fault> {
+    loop {
+        if let Some(packet) = packet::read(unread, version, &mut Arc::default())? {
+            return Ok(packet);
+        }
+        if line.read_buf(unread).await? == 0 {
+            return Err(Fault::HungUp);
+        }
+    }
+}
 
 /// Connects in MQTT 5, or in 3.1.1 where the broker has no 5.
-pub(super) async fn connect(
+pub(super) async fn connect_to(
     settings: &Settings,
-    options: impl Fn(bool) -> MqttOptions,
+    connect: &Connect,
+    over: &Over,
 ) -> Result<Connected, BrokerError> {
-    let older = settings.is_older();
-    let (error, speaks) = match attempt(settings, options(older)).await {
+    let attempt = |version| attempt(settings, connect, over, version);
+    let first = if settings.is_older() {
+        Version::Older
+    } else {
+        Version::Five
+    };
+    let (error, speaks) = match attempt(first).await {
         Ok(connected) => return Ok(connected),
         Err(failed) => failed,
     };
-    if older || !settings.may_be_older() || speaks == Speaks::Five {
+    if first == Version::Older || !settings.may_be_older() || speaks == Speaks::Five {
         return Err(error);
     }
     let mut speaks = speaks;
     if speaks == Speaks::Nothing {
         // It may have hung up for any other reason, and the reason may be gone. Not if 3.1.1 fares no better, and else it is
         // seen in whether 5 is hung up on again.
-        if attempt(settings, options(true)).await.is_err() {
+        if attempt(Version::Older).await.is_err() {
             return Err(error);
         }
-        speaks = match attempt(settings, options(false)).await {
+        speaks = match attempt(Version::Five).await {
             Ok(connected) => return Ok(connected),
             Err((error, Speaks::Five)) => return Err(error),
             Err((_, speaks)) => speaks,
         };
     }
-    let connected = attempt(settings, options(true)).await;
+    let connected = attempt(Version::Older).await;
     let connected = connected.map_err(|(error, _)| error)?;
     if speaks == Speaks::Older {
         settings.learn_older();
@@ -277,91 +291,85 @@ enum Speaks {
     Nothing,
 }
 
-async fn attempt(settings: &Settings, mut options: MqttOptions) -> Result<Connected, (BrokerError, Speaks)> {
-    // Last: other settings would bring its default back.
-    options.set_unlimited_incoming_packet_size();
-    let (client, mut driver) = AsyncClient::builder(options).capacity(REQUESTS).build();
-    let connected = async {
-        loop {
-            if let Event::Incoming(Packet::ConnAck(answer)) = driver.poll().await? {
-                return Ok(answer.session_present);
-            }
-        }
+async fn attempt(
+    settings: &Settings,
+    connect: &Connect,
+    over: &Over,
+    version: Version,
+) -> Result<Connected, (BrokerError, Speaks)> {
+    let connected = tokio::time::timeout(PATIENCE, say(settings, connect, over, version)).await;
+    let fault = match connected {
+        Ok(Ok(connected)) => return Ok(connected),
+        Ok(Err(fault)) => fault,
+        Err(_) => Fault::Silent,
     };
-    match tokio::time::timeout(PATIENCE, connected).await {
-        Ok(Ok(resumed)) => Ok((client, driver, resumed)),
-        Ok(Err(error)) => {
-            let speaks = match &error {
-                ConnectionError::ConnectionRefused(
-                    ConnectReturnCode::RefusedProtocolVersion | ConnectReturnCode::UnsupportedProtocolVersion,
-                ) => Speaks::Older,
-                ConnectionError::MqttState(StateError::ConnectionAborted) => Speaks::Nothing,
-                _ => Speaks::Five,
-            };
-            Err((explain(settings, &error), speaks))
-        }
-        Err(_) => Err((silent(settings), Speaks::Five)),
-    }
+    let speaks = match &fault {
+        Fault::Refused(
+            ConnectReturnCode::RefusedProtocolVersion | ConnectReturnCode::UnsupportedProtocolVersion,
+        ) => Speaks::Older,
+        Fault::HungUp => Speaks::Nothing,
+        _ => Speaks::Five,
+    };
+    Err((explain(settings, &fault), speaks))
 }
 
-fn silent(settings: &Settings) -> BrokerError {
-    settings.fault("Unreachable", true, "the MQTT broker doesn't answer")
+async fn say(
+    settings: &Settings,
+    connect: &Connect,
+    over: &Over,
+    version: Version,
+) -> Result<Connected, Fault> {
+    let address = format!("{}:{}", settings.host, settings.port);
+    let mut line = Line::connect(address, settings.tls.as_ref(), over).await?;
+    let mut buffer = BytesMut::new();
+    packet::put_connect(connect, &login(settings), version, &mut buffer)?;
+    line.write_all(&buffer).await?;
+    line.flush().await?;
+    buffer.clear();
+    match next(&mut line, &mut buffer, version).await? {
+        Packet::Connected(answer) if answer.code == ConnectReturnCode::Success => {
+            let wanted = answer.properties.as_ref().and_then(|all| all.server_keep_alive);
+            Ok(Connected {
+                line,
+                unread: buffer,
+                version,
+                keep_alive: wanted.unwrap_or(connect.keep_alive),
+                answer: *answer,
+            })
+        }
+        Packet::Connected(answer) => Err(Fault::Refused(answer.code)),
+        _ => Err(Malformed::new("no answer to CONNECT").into()),
+    }
 }
 
 /// Lets a connection run until its end.
 fn drive(
     settings: &Arc<Settings>,
-    client: AsyncClient,
-    mut driver: EventLoop,
-    reading: Option<(Arc<Gate>, watch::Receiver<()>)>,
-) -> (Arc<Link>, mpsc::UnboundedReceiver<Came>) {
-    let (gate, is_over) = reading.unzip();
-    let explaining = Arc::clone(settings);
-    let (out, came) = mpsc::unbounded_channel();
-    let (left, acked) = watch::channel(0);
-    let driver = tokio::spawn(async move {
-        // Mosquitto 2.0.11 sends some messages of a long backlog three times in a row, with one identifier. While that is not
-        // acked it can mean no other message, and takes one PUBACK: a second would end the connection.
-        let mut unacked = HashSet::new();
-        loop {
-            let news = match driver.poll().await {
-                Ok(Event::Incoming(Packet::Publish(message)))
-                    if message.qos == QoS::AtLeastOnce && !unacked.insert(message.pkid) =>
-                {
-                    continue;
-                }
-                Ok(Event::Incoming(Packet::Publish(message))) => {
-                    if let Some(gate) = &gate {
-                        gate.came(message.payload.len());
-                    }
-                    Came::Message(message)
-                }
-                Ok(Event::Incoming(Packet::SubAck(answer))) => Came::Subscribed(answer.return_codes),
-                Ok(Event::Outgoing(Outgoing::PubAck(packet))) => {
-                    unacked.remove(&packet);
-                    left.send_modify(|left| *left += 1);
-                    continue;
-                }
-                Ok(Event::Incoming(Packet::Disconnect(end))) => {
-                    Came::Lost(disconnected(&explaining, end.reason_code))
-                }
-                Ok(_) => continue,
-                Err(error) => Came::Lost(explain(&explaining, &error)),
-            };
-            let lost = matches!(news, Came::Lost(_));
-            // Who publishes doesn't listen.
-            out.send(news).ok();
-            if lost {
-                return;
-            }
-        }
-    });
-    let link = Link {
-        client,
-        acked,
-        driver,
+    connected: Connected,
+    came: Option<mpsc::UnboundedSender<Came>>,
+    is_over: Option<watch::Receiver<()>>,
+) -> Arc<Link> {
+    let Connected {
+        line,
+        unread,
+        version,
+        keep_alive,
+        answer,
+    } = connected;
+    let manner = Manner {
+        version,
+        qos: settings.qos,
+        retain: settings.retain,
+    };
+    let outbox = Outbox::new(manner, Limits::of(&answer));
+    let shared = Arc::new(Shared::new(Exchange::new(version, outbox)));
+    let pulse = Pulse::new(pulse::PATIENCE, keep_alive, Instant::now());
+    let (out, left) = watch::channel(0);
+    tokio::spawn(Driver::new(line, unread, &shared, pulse, came, out).run());
+    Arc::new(Link {
+        shared,
+        left,
         is_over,
         settings: Arc::clone(settings),
-    };
-    (Arc::new(link), came)
+    })
 }

@@ -14,7 +14,7 @@ use super::super::BrokerError;
 use super::super::properties::Properties;
 use super::super::tls::Tls;
 use super::super::url::Url;
-use super::gate::LINGER;
+use super::line::LINGER;
 
 /// Whether a text is a URL that a broker can be reached at.
 pub(in super::super) fn is_address(url: &str) -> bool {

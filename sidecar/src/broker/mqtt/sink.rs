@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rumqttc::{
-    PubAckReason, PubRecReason, PublishNotice, PublishNoticeError, PublishOptions, PublishProperties,
-    PublishResult, matches,
-};
+use rumqttc::matches;
 use tokio::sync::Mutex;
 
-use super::super::{BrokerError, Consumer, Outgoing, Sink, headers};
+use super::super::{BrokerError, Consumer, Outgoing, Sink};
+use super::outbox::{self, Batch};
+use super::packet::Verdict;
 use super::session::{self, Identity, Link};
 use super::settings::{Reading, Settings};
 
@@ -52,94 +51,71 @@ impl Publisher {
     }
 
     /// Sends messages in order; those of others may follow before they are confirmed.
-    async fn send(&self, batch: &[Outgoing]) -> Vec<Outcome> {
+    async fn send(&self, batch: &Batch) -> Vec<Outcome> {
+        let all = |error: BrokerError| batch.iter().map(|_| Outcome::Failed(error.clone())).collect();
         let mut slot = self.link.lock().await;
-        let link = match slot.take().filter(|link| link.is_up()) {
+        let link = match slot.take().filter(|link| !link.shared.is_over()) {
             Some(link) => Ok(link),
             None => session::open_publisher(&self.settings).await,
         };
         let link = match link {
             Ok(link) => link,
-            Err(error) => return batch.iter().map(|_| Outcome::Failed(error.clone())).collect(),
+            Err(error) => return all(error),
         };
         *slot = Some(Arc::clone(&link));
-        let confirmed = async {
-            let mut sent = Vec::with_capacity(batch.len());
-            for message in batch {
-                sent.push(self.begin(&link, message).await);
+        let outcomes = link.shared.ask(|exchange| exchange.publish(Arc::clone(batch)));
+        drop(slot);
+        match tokio::time::timeout(self.patience, outcomes).await {
+            Ok(Ok(outcomes)) => {
+                let outcomes = outcomes.into_iter().zip(&**batch);
+                return outcomes
+                    .map(|(outcome, message)| self.outcome(outcome, message))
+                    .collect();
             }
-            drop(slot);
-            let mut outcomes = Vec::with_capacity(sent.len());
-            for notice in sent {
-                outcomes.push(match notice {
-                    Ok(notice) => self.outcome(notice.wait_async().await),
-                    Err(error) => Outcome::Failed(error),
-                });
-            }
-            outcomes
-        };
-        if let Ok(outcomes) = tokio::time::timeout(self.patience, confirmed).await {
-            return outcomes;
+            Ok(Err(_)) => return all(self.settings.gone()),
+            Err(_) => {}
         }
         // Unless somebody else has put another in its place.
         let mut slot = self.link.lock().await;
         slot.take_if(|held| Arc::ptr_eq(held, &link));
         drop(slot);
         let what = "the MQTT broker doesn't confirm what is published";
-        let error = self.settings.fault("NotConfirmed", true, what);
-        batch.iter().map(|_| Outcome::Failed(error.clone())).collect()
+        all(self.settings.fault("NotConfirmed", true, what))
     }
 
-    async fn begin(&self, link: &Link, message: &Outgoing) -> Result<PublishNotice, BrokerError> {
-        let headers = headers(message.trace.as_deref());
-        let properties = PublishProperties {
-            content_type: Some(message.content_type.to_owned()),
-            user_properties: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            ..PublishProperties::default()
-        };
-        let options = PublishOptions::new(self.settings.qos)
-            .retain(self.settings.retain)
-            .properties(properties);
-        if !rumqttc::valid_topic(&message.topic) {
-            let what = format!("nothing can be published to `{}`: it is a filter", message.topic);
-            return Err(self.settings.fault("InvalidTopic", false, what));
-        }
-        let topic = message.topic.to_string();
-        let sent = link
-            .client
-            .publish_tracked(topic, message.payload.clone(), options)
-            .await;
-        sent.map_err(|_| self.settings.gone())
-    }
-
-    fn outcome(&self, notice: Result<PublishResult, PublishNoticeError>) -> Outcome {
-        match notice {
-            Ok(PublishResult::Qos1(ack)) if ack.reason == PubAckReason::NoMatchingSubscribers => {
-                Outcome::Unread
+    fn outcome(&self, outcome: outbox::Outcome, message: &Outgoing) -> Outcome {
+        let fault =
+            |reason, transient, what: String| Outcome::Failed(self.settings.fault(reason, transient, what));
+        match outcome {
+            outbox::Outcome::Answered(Verdict::Taken) => Outcome::Taken,
+            outbox::Outcome::Answered(Verdict::Unread) => Outcome::Unread,
+            outbox::Outcome::Answered(Verdict::Refused(why)) => {
+                let what = format!("the MQTT broker refuses the message: {why}");
+                fault("NotConfirmed", true, what)
             }
-            Ok(PublishResult::Qos2PubRecRejected(answer)) => {
-                if answer.reason == PubRecReason::NoMatchingSubscribers {
-                    Outcome::Unread
+            outbox::Outcome::Unknown => Outcome::Failed(self.settings.gone()),
+            outbox::Outcome::NoTopic => {
+                let what = format!("nothing can be published to `{}`", message.topic);
+                let why = if rumqttc::has_wildcards(&message.topic) {
+                    ": it is a filter"
                 } else {
-                    Outcome::Failed(self.refused(&answer.reason))
-                }
+                    ""
+                };
+                fault("InvalidTopic", false, what + why)
             }
-            Ok(_) => Outcome::Taken,
-            Err(PublishNoticeError::V5PubAck(reason)) => Outcome::Failed(self.refused(&reason)),
-            Err(PublishNoticeError::V5PubRec(reason)) => Outcome::Failed(self.refused(&reason)),
-            Err(PublishNoticeError::RetainNotSupported) => {
+            outbox::Outcome::TooLarge(bytes) => {
+                let what = format!("a message of {bytes} bytes is larger than the MQTT broker takes");
+                fault("MessageTooLarge", false, what)
+            }
+            outbox::Outcome::NothingRetained => {
                 let what = "the MQTT broker retains nothing: set `retain` to \"false\"";
-                Outcome::Failed(self.settings.fault("RetainNotSupported", false, what))
+                fault("RetainNotSupported", false, what.to_owned())
             }
-            Err(_) => Outcome::Failed(self.settings.gone()),
+            outbox::Outcome::QosUnsupported(most) => {
+                let what = format!("the MQTT broker takes QoS {most} at most: set `qos` to \"{most}\"");
+                fault("QosNotSupported", false, what)
+            }
         }
-    }
-
-    fn refused(&self, reason: &impl std::fmt::Debug) -> BrokerError {
-        let what = format!("the MQTT broker refuses the message: {reason:?}");
-        self.settings.fault("NotConfirmed", true, what)
     }
 
     /// Begins the sessions of those who read a topic, none of whom has one. Says whether anybody is known to read it.
@@ -159,6 +135,7 @@ impl Publisher {
 #[async_trait]
 impl Sink for Publisher {
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), BrokerError>> {
+        let batch = Arc::new(batch);
         let mut outcomes = self.send(&batch).await;
         let mut again = Vec::new();
         let mut declared: Vec<(Arc<str>, Result<bool, BrokerError>)> = Vec::new();
@@ -183,8 +160,8 @@ impl Sink for Publisher {
             }
         }
         if !again.is_empty() {
-            let messages: Vec<Outgoing> = again.iter().map(|at| batch[*at].clone()).collect();
-            for (at, outcome) in again.into_iter().zip(self.send(&messages).await) {
+            let messages = again.iter().map(|at| batch[*at].clone()).collect();
+            for (at, outcome) in again.into_iter().zip(self.send(&Arc::new(messages)).await) {
                 outcomes[at] = outcome;
             }
         }

@@ -3,19 +3,21 @@
 //! subscription.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rumqttc::{Publish, QoS};
+use rumqttc::QoS;
 use streaming_engine::time::Time;
 use tokio::sync::mpsc;
 
 use super::super::{BrokerError, Message, Received, Source, binary, clock, trace};
-use super::acks::Ledger;
-use super::gate::Gate;
+use super::driver::Came;
+use super::exchange::News;
+use super::fault::explain;
+use super::publish::Published;
 use super::seat::Seat;
-use super::session::{Came, Identity, Link, Opened, subscribed};
+use super::session::{Link, Opened, subscribed};
 use super::settings::Settings;
 
 /// Messages given at once.
@@ -28,13 +30,9 @@ const QUIET: Duration = Duration::from_millis(250);
 pub(super) struct Reader {
     settings: Arc<Settings>,
     /// Closed when nobody holds it.
-    _link: Arc<Link>,
+    link: Arc<Link>,
     came: mpsc::UnboundedReceiver<Came>,
-    ledger: Arc<Mutex<Ledger>>,
-    gate: Arc<Gate>,
     seat: Seat,
-    /// That of the last message.
-    topic: Arc<str>,
     /// Something may come again.
     recovering: bool,
     /// The broker has answered the subscription.
@@ -46,26 +44,16 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn start(
-        settings: &Arc<Settings>,
-        opened: Opened,
-        identity: &Identity,
-        ledger: Arc<Mutex<Ledger>>,
-        gate: Arc<Gate>,
-        seat: Seat,
-    ) -> Reader {
+    pub(super) fn start(settings: &Arc<Settings>, opened: Opened, seat: Seat) -> Reader {
         let mut next = VecDeque::new();
         if !opened.resumed {
             next.push_back(Received::Recovered);
         }
         Reader {
             settings: Arc::clone(settings),
-            _link: opened.link,
+            link: opened.link,
             came: opened.came,
-            ledger,
-            gate,
             seat,
-            topic: Arc::clone(&identity.topic),
             recovering: opened.resumed,
             subscribed: false,
             next,
@@ -73,27 +61,17 @@ impl Reader {
         }
     }
 
-    /// Takes in one thing that came, and all that is there with it.
+    /// Takes in what came, and what is there with it.
     fn sort(&mut self, first: Came) {
         let now = clock::now();
         let mut messages = Vec::new();
         let mut bytes = 0;
         let mut came = Some(first);
-        while let Some(news) = came {
-            match news {
-                Came::Message(publish) => {
-                    bytes += publish.payload.len();
-                    self.gate.received(publish.payload.len());
-                    if self.recovering && !publish.dup && publish.qos != QoS::AtMostOnce {
-                        self.recovered(&mut messages);
-                    }
-                    messages.push(self.message(publish, now));
-                }
-                Came::Subscribed(codes) => {
-                    self.subscribed = true;
-                    self.lost = subscribed(&self.settings, &codes).err();
-                }
-                Came::Lost(error) => {
+        while let Some(one) = came {
+            match one {
+                Came::News(news) => bytes += self.take(news, &mut messages, now),
+                Came::Lost(fault) => {
+                    let error = explain(&self.settings, &fault);
                     // Not every broker says why it ends a connection.
                     if ["SessionTakenOver", "ConnectionLost"].contains(&error.reason) {
                         self.seat.lost();
@@ -111,31 +89,23 @@ impl Reader {
         }
     }
 
-    fn message(&mut self, publish: Publish, now: Time) -> Message {
-        if self.topic.as_bytes() != &publish.topic[..] {
-            self.topic = String::from_utf8_lossy(&publish.topic).into();
-        }
-        let (payload, trace) = match publish.properties {
-            Some(properties) if !properties.user_properties.is_empty() => {
-                let headers = properties.user_properties.iter();
-                let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
-                let trace = trace(headers.clone());
-                let kind = properties.content_type.as_deref();
-                (binary::structured(headers, kind, publish.payload), trace)
+    /// Gives the bytes of what came.
+    fn take(&mut self, news: News, messages: &mut Vec<Message>, now: Time) -> usize {
+        let sizes = news.messages.iter().map(|(_, message)| message.payload.len());
+        let bytes = sizes.clone().sum();
+        self.link.shared.received(sizes);
+        messages.reserve(news.messages.len());
+        for (token, message) in news.messages {
+            if self.recovering && !message.again && message.qos != QoS::AtMostOnce {
+                self.recovered(messages);
             }
-            _ => (publish.payload, None),
-        };
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        Message {
-            token: ledger.give(publish.pkid),
-            position: Box::default(),
-            received: now,
-            attempts: u32::from(publish.dup),
-            topic: Arc::clone(&self.topic),
-            key: None,
-            trace,
-            payload,
+            messages.push(received(token, message, now));
         }
+        if let Some(codes) = news.subscribed {
+            self.subscribed = true;
+            self.lost = subscribed(&self.settings, &codes).err();
+        }
+        bytes
     }
 
     fn recovered(&mut self, before: &mut Vec<Message>) {
@@ -168,5 +138,28 @@ impl Source for Reader {
                 Err(_) => self.recovered(&mut Vec::new()),
             }
         }
+    }
+}
+
+fn received(token: u64, message: Published, now: Time) -> Message {
+    let (payload, trace) = match message.headers {
+        Some(headers) => {
+            let user = headers.user.iter();
+            let user = user.map(|(name, value)| (name.as_str(), value.as_str()));
+            let trace = trace(user.clone());
+            let kind = headers.content_type.as_deref();
+            (binary::structured(user, kind, message.payload), trace)
+        }
+        None => (message.payload, None),
+    };
+    Message {
+        token,
+        position: Box::default(),
+        received: now,
+        attempts: u32::from(message.again),
+        topic: message.topic,
+        key: None,
+        trace,
+        payload,
     }
 }
