@@ -18,8 +18,6 @@ mod fault;
 mod frame;
 mod gate;
 mod line;
-#[cfg(test)]
-mod model;
 mod older;
 mod outbox;
 mod packet;
@@ -31,6 +29,8 @@ mod session;
 mod settings;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
